@@ -1,0 +1,1 @@
+"""The benchmark: suites in, scores, results and a leaderboard out."""

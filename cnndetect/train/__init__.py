@@ -1,0 +1,1 @@
+"""Training a detector by the reference recipe."""

@@ -1,0 +1,1 @@
+"""From pixels to network input: preprocessing, training augmentation, degradations."""

@@ -1,0 +1,1 @@
+"""Small generators that keep the traces of eleven families, trained from photographs."""
