@@ -1,0 +1,118 @@
+"""Image folders from generators: photographs and generators in, a detector's training set or a test suite out.
+
+Every image leaves as a 128 px PNG by the one encoder (data/free_photos.py), so the file cannot tell real from fake.
+Finished files are kept: an interrupted build goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from cnndetect.data.free_photos import encode_png
+from cnndetect.data.photos import load_photos, split_files
+from cnndetect.errors import DataError
+from cnndetect.images import list_images, open_image
+from cnndetect.zoo.families import Generator, load_generator
+
+# Seeds of the two splits: no fake of the validation set is a fake of the training set.
+SPLIT_SEEDS = {"train": 1, "val": 2}
+SUITE_SEED = 3
+
+
+def build_training_set(
+    photos: str | Path, generators: Mapping[str, str | Path], out: str | Path, *, device: str = "cpu"
+) -> dict[str, dict[str, int]]:
+    """Write OUT/{train,val}/CATEGORY/{0_real,1_fake}: as many fakes as photographs, from the category's own ProGAN.
+
+    photos: folder with one sub-folder per category.  generators: category -> generator.pt.
+    Returns the number of images of each class by split and category.
+    """
+    counts: dict[str, dict[str, int]] = {}
+    for category, weights in generators.items():
+        generator = load_generator(weights, device=device)
+        if generator.family.kind != "unconditional":
+            raise DataError(f"{weights} is a {generator.family.name} generator. Expected an unconditional one, such as progan.")
+        for split, photo_split in (("train", "train"), ("val", "validation")):
+            files = split_files(Path(photos) / category, photo_split)
+            folder = Path(out) / split / category
+            for file in tqdm(files, desc=f"{split} {category} real", file=sys.stderr):
+                _write_once(folder / "0_real" / f"{file.stem}.png", lambda file=file: load_photos([file])[0])
+            _write_fakes(generator, folder / "1_fake", len(files), seed=SPLIT_SEEDS[split])
+            counts.setdefault(split, {})[category] = len(files)
+    return counts
+
+
+def build_test_set(generator: Generator, reals: Path, out: Path, *, count: int | None = None, seed: int = SUITE_SEED) -> int:
+    """Write OUT/1_fake and OUT/0_real.txt, which names the shared ``reals``; return the number of fakes.
+
+    Translations make one fake of every real and give it the real's name, so that both belong to one photograph.
+    """
+    files = list_images(reals)
+    if not files:
+        raise DataError(f"{reals} has no photographs. Make them with: python -m cnndetect.zoo photos --packages DIR --out DIR")
+    out.mkdir(parents=True, exist_ok=True)
+    lines = [Path("..", reals.name, file.name).as_posix() if reals.parent == out.parent else str(file) for file in files]
+    (out / "0_real.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    if generator.family.kind == "unconditional":
+        return _write_fakes(generator, out / "1_fake", count or len(files), seed=seed)
+    for index, file in enumerate(tqdm(files[:count], desc=f"{generator.family.name} fakes", file=sys.stderr)):
+        make = lambda index=index, file=file: generator.fake(index, seed=seed, photo=np.asarray(open_image(file)))  # noqa: E731
+        _write_once(out / "1_fake" / file.name, make)
+    return len(files[:count])
+
+
+def build_suite(
+    reals: str | Path, generators: Sequence[str | Path], out: str | Path, *, attribution: str | Path | None = None, device: str = "cpu"
+) -> dict[str, int]:
+    """Write OUT/reals, OUT/FAMILY for every generator and OUT/ATTRIBUTION.md; return fakes by family."""
+    shared = Path(out) / "reals"
+    for file in list_images(reals):
+        _write_once(shared / file.name, lambda file=file: np.asarray(open_image(file)))
+    counts = {}
+    for weights in generators:
+        generator = load_generator(weights, device=device)
+        counts[generator.family.name] = build_test_set(generator, shared, Path(out) / generator.family.name)
+    if attribution is not None:
+        records = json.loads(Path(attribution).read_text(encoding="utf-8"))
+        (Path(out) / "ATTRIBUTION.md").write_text(attribution_text(records), encoding="utf-8")
+    return counts
+
+
+def attribution_text(records: Sequence[Mapping[str, str]]) -> str:
+    """One line per photograph: name, author, licence, where it came from."""
+    lines = [
+        "# Photographs of the embedded suite",
+        "",
+        "Each real image `NAME__K.png` under `reals/` is a crop of the photograph NAME, reduced to 128 px. A fake of the same name",
+        "was made from that crop and falls under the same licence. Nothing else was changed.",
+        "",
+        "| name | author | licence | Debian package | file | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    for record in sorted(records, key=lambda record: record["name"]):
+        cells = [record[key].replace("|", "/") for key in ("name", "author", "licence", "package", "member", "source")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _write_fakes(generator: Generator, folder: Path, count: int, *, seed: int) -> int:
+    for index in tqdm(range(count), desc=f"{generator.family.name} fakes", file=sys.stderr):
+        make = lambda index=index: generator.fake(index, seed=seed)  # noqa: E731
+        _write_once(folder / f"{generator.family.name}-{seed}-{index:05d}.png", make)
+    return count
+
+
+def _write_once(path: Path, make) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(encode_png(Image.fromarray(make())))
+    temporary.replace(path)

@@ -1,0 +1,125 @@
+"""The registry of generator families: a name in, how to train it and how to make its fakes out.
+
+A family is either *unconditional* (noise -> image) or a *translation* (photograph -> image). To add one: write
+its file with ``CPU``, ``GPU``, ``Network``, ``train`` and ``translate`` (or ``sample``) and add a line to FAMILIES.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnndetect.data.photos import SIZE_PX
+from cnndetect.errors import DataError, WeightsError, lookup
+from cnndetect.zoo.loop import generator_for
+
+
+@dataclass(frozen=True)
+class Family:
+    """One generator family. kind: "unconditional" or "translation".  trace: what its upsampling leaves in an image."""
+
+    name: str
+    kind: str
+    title: str
+    trace: str
+
+    @property
+    def module(self) -> ModuleType:
+        return importlib.import_module(f"cnndetect.zoo.{self.name}")
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family("progan", "unconditional", "ProGAN (Karras et al. 2018)", "nearest upsampling, 3x3 convolutions, pixel norm"),
+        Family("crn", "translation", "CRN (Chen and Koltun 2017)", "bilinear upsampling, layer norm, perceptual loss"),
+        Family("sitd", "translation", "SITD (Chen et al. 2018)", "2x2 transposed convolutions, pixel shuffle, L1 loss"),
+        Family("san", "translation", "SAN (Dai et al. 2019)", "two pixel shuffles, second-order attention, L1 loss"),
+    )
+}
+
+
+def train_family(name: str, photos: np.ndarray, out: str | Path, *, recipe: str = "cpu", seed: int = 0, device: str = "cpu") -> Path:
+    """Train one family on ``photos`` [N, 128, 128, 3] uint8 and write OUT/checkpoint.pt and OUT/generator.pt.
+
+    recipe: "cpu" (hours or less, small) or "gpu".  Raises UnknownNameError, DataError.
+    """
+    family = lookup("family", FAMILIES, name)
+    config = _config(family, recipe, seed)
+    if photos.ndim != 4 or photos.shape[1:] != (SIZE_PX, SIZE_PX, 3) or photos.dtype != np.uint8:
+        raise DataError(f"Photographs of shape {photos.shape}, {photos.dtype} were given. Expected uint8 [N, {SIZE_PX}, {SIZE_PX}, 3].")
+    tensor = torch.from_numpy(photos).permute(0, 3, 1, 2).contiguous()
+    checkpoint = family.module.train(tensor, config, Path(out), device=device)
+    return export(name, checkpoint, Path(out) / "generator.pt", recipe=recipe)
+
+
+def export(name: str, checkpoint: str | Path, path: str | Path, *, recipe: str = "cpu") -> Path:
+    """Keep of a training checkpoint what makes images: half-precision weights, the configuration and the family."""
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    part = "average" if "average" in content["state"] else "network"
+    weights = {key: value.half() if value.is_floating_point() else value for key, value in content["state"][part].items()}
+    kept = {"family": name, "recipe": recipe, "step": content["step"], "config": content["config"], "weights": weights}
+    torch.save(kept, path)
+    return Path(path)
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trained generator, ready to make fakes. Same seed and index, same image, whatever else is made with it."""
+
+    family: Family
+    network: nn.Module
+    config: object
+    device: str = "cpu"
+
+    def fake(self, index: int, *, seed: int, photo: np.ndarray | None = None) -> np.ndarray:
+        """Fake number ``index``: uint8 [128, 128, 3]. Translations start from ``photo``, uint8 [128, 128, 3]."""
+        rng = generator_for(seed, index)
+        if self.family.kind == "unconditional":
+            z = torch.randn(1, self.config.latent, generator=rng).to(self.device)      # type: ignore[attr-defined]
+            image = self.family.module.sample(self.network, z) * 0.5 + 0.5
+        else:
+            if photo is None:
+                raise DataError(f"{self.family.name} makes its fakes from photographs and none was given. Give photo=.")
+            source = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 255
+            image = self.family.module.translate(self.network, source.to(self.device), self.config, rng)
+        return _to_uint8(image)[0]
+
+    def fakes(self, count: int, *, seed: int, photos: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """``count`` fakes in order; translations take photograph ``index % len(photos)``."""
+        for index in range(count):
+            yield self.fake(index, seed=seed, photo=None if photos is None else photos[index % len(photos)])
+
+
+def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
+    """Read a ``generator.pt``. Raises WeightsError where it is something else."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        family = lookup("family", FAMILIES, content["family"])
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path} is not a generator. Expected a file made by: python -m cnndetect.zoo train ({error})") from error
+    config = type(family.module.CPU)(**{key: _tuples(value) for key, value in content["config"].items()})
+    network = family.module.Generator(config) if family.kind == "unconditional" else family.module.Network(config)
+    network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()})
+    return Generator(family, network.to(device).eval(), config, device)
+
+
+def _config(family: Family, recipe: str, seed: int) -> object:
+    recipes = {"cpu": family.module.CPU, "gpu": family.module.GPU}
+    return replace(lookup("recipe", recipes, recipe), seed=seed)
+
+
+def _tuples(value: object) -> object:
+    # JSON knows no tuples; configurations hold nothing but numbers and tuples.
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+
+
+def _to_uint8(image: Tensor) -> np.ndarray:
+    return (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,0 +1,65 @@
+"""Building blocks that more than one generator family uses: tensors in, tensors out."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class EqualConv2d(nn.Module):
+    """Convolution with the equalised learning rate of ProGAN: N(0, 1) weights, He scale applied at run time.
+
+    Source: Karras et al. 2018 (arXiv 1710.10196), section 4.1.
+
+    >>> EqualConv2d(3, 8, 3)(torch.zeros(2, 3, 16, 16)).shape
+    torch.Size([2, 8, 16, 16])
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel_px: int, *, gain: float = math.sqrt(2), padding: int | None = None):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = gain / math.sqrt(inputs * kernel_px**2)
+        self.padding = kernel_px // 2 if padding is None else padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class EqualLinear(nn.Module):
+    """Fully connected layer with the equalised learning rate."""
+
+    def __init__(self, inputs: int, outputs: int, *, gain: float = math.sqrt(2)):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = gain / math.sqrt(inputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, self.bias)
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Scale every pixel's feature vector to unit mean square (ProGAN section 4.2). [N, C, ...] -> same."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
+
+
+def minibatch_stddev(x: Tensor, *, group: int = 4) -> Tensor:
+    """Append one channel: the mean standard deviation over groups of images (ProGAN section 3).
+
+    >>> minibatch_stddev(torch.zeros(8, 5, 4, 4)).shape
+    torch.Size([8, 6, 4, 4])
+    """
+    count, channels, height, width = x.shape
+    group = math.gcd(count, group)
+    deviation = x.reshape(group, -1, channels, height, width).var(dim=0, unbiased=False).add(1e-8).sqrt()
+    mean = deviation.mean(dim=(1, 2, 3))                           # [N/group]
+    return torch.cat([x, mean.repeat(group).view(count, 1, 1, 1).expand(-1, 1, height, width)], dim=1)
+
+
+def upsample_nearest(x: Tensor) -> Tensor:
+    """Double height and width by repeating pixels. [N, C, H, W] -> [N, C, 2H, 2W]."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
