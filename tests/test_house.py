@@ -10,8 +10,20 @@ PACKAGE = ROOT / "cnndetect"
 
 # Floor of every module or sub-package; imports go to a lower floor, or stay inside the same sub-package.
 FLOORS = {
-    "errors": 0, "paths": 1, "images": 1, "metrics": 1, "bootstrap": 1, "spectra": 1, "data": 2, "transforms": 2,
-    "detectors": 3, "zoo": 3, "train": 4, "bench": 4, "figures": 4, "report": 5,
+    "errors": 0,
+    "paths": 1,
+    "images": 1,
+    "metrics": 1,
+    "bootstrap": 1,
+    "spectra": 1,
+    "data": 2,
+    "transforms": 2,
+    "detectors": 3,
+    "zoo": 3,
+    "train": 4,
+    "bench": 4,
+    "figures": 4,
+    "report": 5,
 }
 TOP = 6  # the public surface: __init__, score and what they need
 

@@ -70,8 +70,10 @@ def test_qt_resources_are_read(tmp_path) -> None:
     data = struct.pack(">I", len(plain)) + plain + struct.pack(">I", len(packed)) + packed
     second, third = len(name("folder")), len(name("folder")) + len(name("a.webp"))
     tree = (
-        struct.pack(">IHII", 0, 2, 1, 1) + struct.pack(">IHII", 0, 2, 2, 2)
-        + struct.pack(">IHHHI", second, 0, 0, 0, 0) + struct.pack(">IHHHI", third, 1, 0, 0, 4 + len(plain))
+        struct.pack(">IHII", 0, 2, 1, 1)
+        + struct.pack(">IHII", 0, 2, 2, 2)
+        + struct.pack(">IHHHI", second, 0, 0, 0, 0)
+        + struct.pack(">IHHHI", third, 1, 0, 0, 4 + len(plain))
     )
     header = b"qres" + struct.pack(">IIII", 1, 20, 20 + len(tree), 20 + len(tree) + len(data))
     (tmp_path / "x.rcc").write_bytes(header + tree + data + names)

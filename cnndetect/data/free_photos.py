@@ -15,16 +15,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnndetect.images import open_image
 from PIL import Image
 
 from cnndetect.data.photos import REDUCTION, SIZE_PX, reduce
 from cnndetect.data.qresource import read_members
 from cnndetect.errors import DataError
-from cnndetect.images import open_image
 
 PACKAGES = (
-    "gcompris-qt-data", "scratch", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04",
-    "mate-backgrounds", "plasma-workspace-wallpapers",
+    "gcompris-qt-data",
+    "scratch",
+    "lomiri-wallpapers-16.04",
+    "lomiri-wallpapers-20.04",
+    "mate-backgrounds",
+    "plasma-workspace-wallpapers",
 )
 FREE_LICENCE = re.compile(r"^(CC0|CC-BY|CC-BY-SA|public-domain)\b(?!-N)", re.IGNORECASE)
 
@@ -42,8 +46,22 @@ FOLDERS = {
     ),
 }
 NOT_PHOTOGRAPHS = (
-    "analogpattern", "umang", "kleiber", "friends", "party-room", "bedroom", "spotlight", "room1", "room2", "room3", "school2",
-    "mural", "moon", "brick-wall1", "graffiti", "greentock",
+    "analogpattern",
+    "umang",
+    "kleiber",
+    "friends",
+    "party-room",
+    "bedroom",
+    "spotlight",
+    "room1",
+    "room2",
+    "room3",
+    "school2",
+    "mural",
+    "moon",
+    "brick-wall1",
+    "graffiti",
+    "greentock",
 )
 
 
@@ -111,7 +129,8 @@ def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, i
     boxes = [(left, top, left + side, top + side)]
     if side < 2 * least:
         # Too small for a grid: two opposite corners, which overlap little.
-        return (boxes + [(0, 0, least, least), (width - least, height - least, width, height)])[:limit]
+        corners = [(0, 0, least, least), (width - least, height - least, width, height)]
+        return list(dict.fromkeys(boxes + corners))[:limit]
     while side >= 2 * least:
         side //= 2
         columns, rows = width // side, height // side
@@ -119,7 +138,7 @@ def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, i
         # Evenly spread over the photograph when there are too many.
         room = limit - len(boxes)
         stride = max(1, -(-len(grid) // max(room, 1)))
-        boxes += grid[:: stride][:room]
+        boxes += grid[::stride][:room]
     return boxes[:limit]
 
 
@@ -133,7 +152,9 @@ def _members(folder: Path) -> Iterator[tuple[str, bytes]]:
 def _name(package: str, member: str) -> str:
     path = Path(member)
     stem = path.stem if package != "plasma-workspace-wallpapers" else path.parts[-4]
-    return re.sub(r"[^a-z0-9]+", "-", f"{package.split('-')[0]}-{path.parent.name if package.startswith('gc') else ''}-{stem}".lower())
+    return re.sub(
+        r"[^a-z0-9]+", "-", f"{package.split('-')[0]}-{path.parent.name if package.startswith('gc') else ''}-{stem}".lower()
+    )
 
 
 def _stanzas(copyright_file: Path) -> list[tuple[list[str], str, str, str]]:

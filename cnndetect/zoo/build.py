@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from cnndetect.images import list_images, open_image
 from PIL import Image
 from tqdm import tqdm
 
 from cnndetect.data.free_photos import encode_png
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
-from cnndetect.images import list_images, open_image
 from cnndetect.zoo.families import Generator, load_generator
 
 # Seeds of the two splits: no fake of the validation set is a fake of the training set.
@@ -69,7 +69,12 @@ def build_test_set(generator: Generator, reals: Path, out: Path, *, count: int |
 
 
 def build_suite(
-    reals: str | Path, generators: Sequence[str | Path], out: str | Path, *, attribution: str | Path | None = None, device: str = "cpu"
+    reals: str | Path,
+    generators: Sequence[str | Path],
+    out: str | Path,
+    *,
+    attribution: str | Path | None = None,
+    device: str = "cpu",
 ) -> dict[str, int]:
     """Write OUT/reals, OUT/FAMILY for every generator and OUT/ATTRIBUTION.md; return fakes by family."""
     shared = Path(out) / "reals"
@@ -90,8 +95,8 @@ def attribution_text(records: Sequence[Mapping[str, str]]) -> str:
     lines = [
         "# Photographs of the embedded suite",
         "",
-        "Each real image `NAME__K.png` under `reals/` is a crop of the photograph NAME, reduced to 128 px. A fake of the same name",
-        "was made from that crop and falls under the same licence. Nothing else was changed.",
+        "Each real image `NAME__K.png` under `reals/` is a crop of the photograph NAME, reduced to 128 px. A fake of the",
+        "same name was made from that crop and falls under the same licence. Nothing else was changed.",
         "",
         "| name | author | licence | Debian package | file | source |",
         "|---|---|---|---|---|---|",

@@ -18,8 +18,10 @@ EXAMPLES = """examples:
 def parser() -> argparse.ArgumentParser:
     """The command line, one sub-command per verb."""
     main = argparse.ArgumentParser(
-        prog="python -m cnndetect.zoo", description="Train small generators on photographs and build test sets with them.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m cnndetect.zoo",
+        description="Train small generators on photographs and build test sets with them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = main.add_subparsers(required=True, metavar="VERB")
 
@@ -41,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
     sample = verbs.add_parser("sample", help="write an ordinary test set: 0_real.txt and 1_fake/")
     sample.add_argument("family", metavar="FAMILY")
     sample.add_argument("--weights", required=True, metavar="FILE")
-    sample.add_argument("--photos", required=True, metavar="DIR", help="128 px photographs: the reals, and the inputs of translations")
+    sample.add_argument(
+        "--photos", required=True, metavar="DIR", help="128 px photographs: the reals, and the inputs of translations"
+    )
     sample.add_argument("--count", type=int, default=None)
     sample.add_argument("--seed", type=int, default=3)
     sample.add_argument("--out", required=True, metavar="DIR")
@@ -73,9 +77,9 @@ def _photos(options: argparse.Namespace) -> object:
 
 def _train(options: argparse.Namespace) -> object:
     import torch
+    from cnndetect.images import list_images, open_image
 
     from cnndetect.data.photos import load_photos, split_files
-    from cnndetect.images import list_images, open_image
     from cnndetect.zoo.families import train_family
 
     # Denormal numbers slow critics down five times on a CPU.
@@ -84,9 +88,7 @@ def _train(options: argparse.Namespace) -> object:
         photos = load_photos(split_files(options.photos, options.split))
     else:
         photos = np.stack([np.asarray(open_image(file)) for file in list_images(options.photos)])
-    path = train_family(
-        options.family, photos, options.out, recipe=options.recipe, seed=options.seed, device=options.device
-    )
+    path = train_family(options.family, photos, options.out, recipe=options.recipe, seed=options.seed, device=options.device)
     return {"generator": str(path), "photographs": len(photos)}
 
 
@@ -97,7 +99,9 @@ def _sample(options: argparse.Namespace) -> object:
 
     generator = load_generator(options.weights)
     if generator.family.name != options.family:
-        raise ProtocolError(f"{options.weights} is a {generator.family.name} generator, not {options.family}. Name the right family.")
+        raise ProtocolError(
+            f"{options.weights} is a {generator.family.name} generator, not {options.family}. Name the right family."
+        )
     count = build_test_set(generator, Path(options.photos), Path(options.out), count=options.count, seed=options.seed)
     return {"fakes": count, "folder": options.out}
 

@@ -7,6 +7,8 @@ its file with ``CPU``, ``GPU``, ``Network``, ``train`` and ``translate`` (or ``s
 from __future__ import annotations
 
 import importlib
+import pickle
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +21,9 @@ from torch import Tensor, nn
 from cnndetect.data.photos import SIZE_PX
 from cnndetect.errors import DataError, WeightsError, lookup
 from cnndetect.zoo.loop import generator_for
+
+# What torch.load raises on files that are no checkpoints, and what a checkpoint of another kind lacks.
+_NOT_A_GENERATOR = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, struct.error, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,9 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def train_family(name: str, photos: np.ndarray, out: str | Path, *, recipe: str = "cpu", seed: int = 0, device: str = "cpu") -> Path:
+def train_family(
+    name: str, photos: np.ndarray, out: str | Path, *, recipe: str = "cpu", seed: int = 0, device: str = "cpu"
+) -> Path:
     """Train one family on ``photos`` [N, 128, 128, 3] uint8 and write OUT/checkpoint.pt and OUT/generator.pt.
 
     recipe: "cpu" (hours or less, small) or "gpu".  Raises UnknownNameError, DataError.
@@ -54,7 +61,9 @@ def train_family(name: str, photos: np.ndarray, out: str | Path, *, recipe: str 
     family = lookup("family", FAMILIES, name)
     config = _config(family, recipe, seed)
     if photos.ndim != 4 or photos.shape[1:] != (SIZE_PX, SIZE_PX, 3) or photos.dtype != np.uint8:
-        raise DataError(f"Photographs of shape {photos.shape}, {photos.dtype} were given. Expected uint8 [N, {SIZE_PX}, {SIZE_PX}, 3].")
+        raise DataError(
+            f"Photographs of shape {photos.shape}, {photos.dtype} were given. Expected uint8 [N, {SIZE_PX}, {SIZE_PX}, 3]."
+        )
     tensor = torch.from_numpy(photos).permute(0, 3, 1, 2).contiguous()
     checkpoint = family.module.train(tensor, config, Path(out), device=device)
     return export(name, checkpoint, Path(out) / "generator.pt", recipe=recipe)
@@ -83,7 +92,7 @@ class Generator:
         """Fake number ``index``: uint8 [128, 128, 3]. Translations start from ``photo``, uint8 [128, 128, 3]."""
         rng = generator_for(seed, index)
         if self.family.kind == "unconditional":
-            z = torch.randn(1, self.config.latent, generator=rng).to(self.device)      # type: ignore[attr-defined]
+            z = torch.randn(1, self.config.latent, generator=rng).to(self.device)  # type: ignore[attr-defined]
             image = self.family.module.sample(self.network, z) * 0.5 + 0.5
         else:
             if photo is None:
@@ -103,11 +112,15 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         family = lookup("family", FAMILIES, content["family"])
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path} is not a generator. Expected a file made by: python -m cnndetect.zoo train ({error})") from error
+    except _NOT_A_GENERATOR as error:
+        raise WeightsError(
+            f"{path} is not a generator. Expected a file made by: python -m cnndetect.zoo train ({error})"
+        ) from error
     config = type(family.module.CPU)(**{key: _tuples(value) for key, value in content["config"].items()})
     network = family.module.Generator(config) if family.kind == "unconditional" else family.module.Network(config)
-    network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()})
+    network.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()}
+    )
     return Generator(family, network.to(device).eval(), config, device)
 
 

@@ -22,7 +22,7 @@ def fit_centres(photos: Tensor, *, classes: int = CLASSES, seed: int = 0) -> Ten
     rng = np.random.default_rng(seed)
     rows = []
     for photo in photos:
-        described = _describe(photo)                                   # [H*W, 5]
+        described = _describe(photo)  # [H*W, 5]
         rows.append(described[rng.integers(len(described), size=_PIXELS_PER_PHOTO)])
     means = MiniBatchKMeans(classes, random_state=seed, n_init=3, batch_size=4096).fit(np.concatenate(rows))
     return torch.from_numpy(means.cluster_centers_.astype(np.float32))
@@ -32,7 +32,7 @@ def label_maps(photos: Tensor, centres: Tensor) -> Tensor:
     """Class of every pixel: [N, 3, H, W] uint8 -> [N, H, W] uint8."""
     maps = []
     for photo in photos:
-        distance = torch.cdist(torch.from_numpy(_describe(photo)), centres)    # [H*W, classes]
+        distance = torch.cdist(torch.from_numpy(_describe(photo)), centres)  # [H*W, classes]
         maps.append(distance.argmin(dim=1).view(photo.shape[1:]).to(torch.uint8))
     return torch.stack(maps)
 

@@ -56,7 +56,7 @@ def minibatch_stddev(x: Tensor, *, group: int = 4) -> Tensor:
     count, channels, height, width = x.shape
     group = math.gcd(count, group)
     deviation = x.reshape(group, -1, channels, height, width).var(dim=0, unbiased=False).add(1e-8).sqrt()
-    mean = deviation.mean(dim=(1, 2, 3))                           # [N/group]
+    mean = deviation.mean(dim=(1, 2, 3))  # [N/group]
     return torch.cat([x, mean.repeat(group).view(count, 1, 1, 1).expand(-1, 1, height, width)], dim=1)
 
 

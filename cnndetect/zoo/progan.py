@@ -24,12 +24,19 @@ from cnndetect.zoo.loop import Loop, run
 
 @dataclass(frozen=True)
 class ProGANConfig:
-    """Widths and schedule. ``channels``: feature maps at 4, 8, 16 ... px.  ``phases``: (resolution_px, fade images, stable images, batch)."""
+    """Widths and schedule.
+
+    channels: feature maps at 4, 8, 16 ... px.  phases: (resolution_px, images while fading in, images after, batch).
+    """
 
     channels: tuple[int, ...] = (64, 64, 64, 48, 32, 12)
     latent: int = 64
     phases: tuple[tuple[int, int, int, int], ...] = (
-        (8, 0, 10000, 32), (16, 5000, 8000, 32), (32, 5000, 8000, 32), (64, 3000, 4500, 16), (128, 2000, 3500, 16),
+        (8, 0, 10000, 32),
+        (16, 5000, 8000, 32),
+        (32, 5000, 8000, 32),
+        (64, 3000, 4500, 16),
+        (128, 2000, 3500, 16),
     )
     lr: float = 0.002
     gradient_penalty: float = 10.0
@@ -43,7 +50,13 @@ CPU = ProGANConfig()
 GPU = ProGANConfig(
     channels=(256, 256, 256, 256, 128, 64),
     latent=256,
-    phases=((8, 0, 100000, 64), (16, 100000, 100000, 64), (32, 100000, 100000, 64), (64, 100000, 100000, 64), (128, 100000, 300000, 64)),
+    phases=(
+        (8, 0, 100000, 64),
+        (16, 100000, 100000, 64),
+        (32, 100000, 100000, 64),
+        (64, 100000, 100000, 64),
+        (128, 100000, 300000, 64),
+    ),
     lr=0.001,
     penalty_interval=1,
     ema_images=10000.0,
@@ -59,9 +72,7 @@ class Generator(nn.Module):
         self.dense = EqualLinear(config.latent, widths[0] * 16, gain=2**0.5 / 4)
         self.first = EqualConv2d(widths[0], widths[0], 3)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([EqualConv2d(i, o, 3), EqualConv2d(o, o, 3)]) for i, o in pairs
-        )
+        self.blocks = nn.ModuleList(nn.ModuleList([EqualConv2d(i, o, 3), EqualConv2d(o, o, 3)]) for i, o in pairs)
         self.to_rgb = nn.ModuleList(EqualConv2d(width, 3, 1, gain=1.0) for width in widths)
 
     def forward(self, z: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
@@ -89,9 +100,7 @@ class Discriminator(nn.Module):
         widths = config.channels
         self.from_rgb = nn.ModuleList(EqualConv2d(3, width, 1) for width in widths)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([EqualConv2d(o, o, 3), EqualConv2d(o, i, 3)]) for i, o in pairs
-        )
+        self.blocks = nn.ModuleList(nn.ModuleList([EqualConv2d(o, o, 3), EqualConv2d(o, i, 3)]) for i, o in pairs)
         self.last = EqualConv2d(widths[0] + 1, widths[0], 3)
         self.dense = EqualConv2d(widths[0], widths[0], 4, padding=0)
         self.out = EqualLinear(widths[0], 1, gain=1.0)

@@ -50,8 +50,10 @@ class Network(nn.Module):
         self.share = nn.Parameter(torch.zeros(1))
         self.body_end = nn.Conv2d(width, width, 3, padding=1)
         self.magnify = nn.Sequential(
-            nn.Conv2d(width, width * 4, 3, padding=1), nn.PixelShuffle(2),
-            nn.Conv2d(width, width * 4, 3, padding=1), nn.PixelShuffle(2),
+            nn.Conv2d(width, width * 4, 3, padding=1),
+            nn.PixelShuffle(2),
+            nn.Conv2d(width, width * 4, 3, padding=1),
+            nn.PixelShuffle(2),
             nn.Conv2d(width, 3, 3, padding=1),
         )
 
@@ -59,7 +61,7 @@ class Network(nn.Module):
         shallow = self.head(small)
         x = start = self.before(shallow)
         for group in self.groups:
-            x = group(x) + self.share * start              # share-source skip connection (section 3.3)
+            x = group(x) + self.share * start  # share-source skip connection (section 3.3)
         x = self.after(x)
         return self.magnify(self.body_end(x) + shallow)
 
@@ -94,8 +96,8 @@ class SecondOrderAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         flat = x.flatten(2)
         centred = flat - flat.mean(dim=2, keepdim=True)
-        covariance = centred @ centred.transpose(1, 2) / flat.shape[2]         # [N, C, C]
-        weights = self.gate(square_root(covariance).mean(dim=1))               # [N, C]
+        covariance = centred @ centred.transpose(1, 2) / flat.shape[2]  # [N, C, C]
+        weights = self.gate(square_root(covariance).mean(dim=1))  # [N, C]
         return x * weights[:, :, None, None]
 
 

@@ -22,7 +22,7 @@ from cnndetect.zoo.loop import Loop, augmented_batch, run
 
 @dataclass(frozen=True)
 class SITDConfig:
-    """Width, schedule and camera. gain: amplification.  electrons: full well of the bright exposure.  read_noise: in electrons."""
+    """Width, schedule and camera. gain: amplification.  electrons: full well of the bright exposure; read_noise too."""
 
     width: int = 16
     steps: int = 1500
@@ -103,6 +103,8 @@ def translate(network: Network, photo: Tensor, config: SITDConfig, rng: torch.Ge
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1), nn.LeakyReLU(0.2),
-        nn.Conv2d(outputs, outputs, 3, padding=1), nn.LeakyReLU(0.2),
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.LeakyReLU(0.2),
     )

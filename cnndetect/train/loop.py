@@ -1,0 +1,249 @@
+"""A TrainConfig enters, OUT/NAME/{best.safetensors, last.ckpt, log.jsonl, record.json} leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from tqdm import tqdm
+
+from cnndetect.data.folders import Sample
+from cnndetect.errors import DataError, WeightsError, lookup
+from cnndetect.train import plateau
+from cnndetect.train.architectures import ARCHITECTURES
+from cnndetect.train.board import Board, open_board, summary_writer
+from cnndetect.train.checkpoint import save_json, save_json_lines, save_weights
+from cnndetect.train.config import TrainConfig, as_plain
+from cnndetect.train.data import (
+    Batch,
+    Split,
+    describe,
+    global_batches,
+    load_splits,
+    scan_split,
+    train_batches,
+)
+from cnndetect.train.distributed import agree, choose_device, join_world
+from cnndetect.train.record import TrainRecord, make_record
+from cnndetect.train.run_state import BEST, LAST, LOG, RECORD, Run, save, start_or_resume
+from cnndetect.train.validate import autocast, to_network, validate
+
+
+def train(config: TrainConfig, *, progress: bool = False, rerun: bool = False) -> TrainRecord:
+    """Train until the learning rate, the epochs or the seconds run out; continue where a killed run stopped.
+
+    ``progress`` writes a bar and one line per epoch to stderr; ``rerun`` starts over.
+    A finished run is not repeated, its record is returned.
+    """
+    started = time.monotonic()
+    samples = check(config)
+    with join_world(config.device) as world, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        if world.is_first:
+            config.folder.mkdir(parents=True, exist_ok=True)
+            if rerun:
+                _forget(config.folder)
+        agree(True, world)  # nobody looks for a checkpoint before the first process has cleared the folder
+
+        run = start_or_resume(config, world, samples, started=started)
+        run.stop_reason = _limit_reached(run)
+        _report(run)
+        if run.stop_reason is None:
+            _train_to_the_end(run, samples, progress=progress and world.is_first)
+        return make_record(run)
+
+
+def check(config: TrainConfig) -> dict[str, tuple[Sample, ...]]:
+    """Find every mistake that can be found before the slow part; returns the samples of both splits."""
+    lookup("architecture", ARCHITECTURES, config.arch)
+    choose_device(config.device)
+    if config.tensorboard:
+        summary_writer()
+    if config.init not in ("imagenet", "random") and not Path(config.init).is_file():
+        raise WeightsError(
+            f"init={config.init!r} is no file. Expected 'imagenet', 'random' or a weights file."
+        )
+    return {split: scan_split(Path(config.data), split, config.classes) for split in ("train", "val")}
+
+
+def plan(config: TrainConfig) -> str:
+    """What ``train`` would do, without doing it: images, steps, options, begin or continue."""
+    samples = check(config)
+    counts = {split: describe(found) for split, found in samples.items()}
+    words = [f"{split}: {count['real']} real, {count['fake']} fake" for split, count in counts.items()]
+    state = "continues" if (config.folder / LAST).is_file() else "begins"
+    steps = len(
+        global_batches(len(samples["train"]), seed=config.seed, epoch=0, batch_size=config.batch_size)
+    )
+    options = json.dumps(as_plain(config), indent=2, sort_keys=True)
+    return "\n".join([*words, f"{steps} steps per epoch", f"{state} {config.folder}", options])
+
+
+def _train_to_the_end(run: Run, samples: dict[str, tuple[Sample, ...]], *, progress: bool) -> None:
+    splits = load_splits(samples, run.config.augment, cache_mb=run.config.cache_mb, progress=progress)
+    with open_board(run.config, run.world) as board:
+        while run.stop_reason is None:
+            _train_epoch(run, splits["train"], progress=progress)
+            _finish_epoch(run, splits["val"], board, progress=progress)
+
+
+def _train_epoch(run: Run, split: Split, *, progress: bool) -> None:
+    """Steps of the current epoch that are not done yet, with a checkpoint now and then."""
+    config, world = run.config, run.world
+    _set_training(run.network, freeze_batchnorm=config.freeze_batchnorm)
+    for group in run.optimizer.param_groups:
+        group["lr"] = run.plateau.lr
+
+    total = len(_epoch_batches(run, split))
+    batches = train_batches(
+        split, seed=config.seed, epoch=run.epoch, batch_size=config.batch_size, first_step=run.step,
+        rank=world.rank, world_size=world.size, workers=config.workers,
+    )  # fmt: skip
+    bar = tqdm(
+        total=total, initial=run.step, desc=f"epoch {run.epoch}", leave=False, file=sys.stderr,
+        disable=not progress,
+    )  # fmt: skip
+    before, clock = run.seconds_in_epoch, time.monotonic()
+    with bar:
+        for batch in batches:
+            run.loss_sum += _step(run, batch)
+            run.images_seen += len(batch.labels)
+            run.step += 1
+            run.seconds_in_epoch = before + time.monotonic() - clock
+            bar.update()
+            if run.step < total and _out_of_time(run):
+                run.stop_reason = "max_seconds"
+                break
+            if run.step < total and _checkpoint_due(run):
+                save(run)
+
+
+def _step(run: Run, batch: Batch) -> torch.Tensor:
+    """One step of Adam; returns the summed loss of the images seen."""
+    images = to_network(batch.images, run.config, run.world)
+    labels = batch.labels.to(run.world.device)
+    with autocast(run.config, run.world):
+        logits = run.parallel(images)  # [N, 3, H, W] -> [N]
+    loss_sum = binary_cross_entropy_with_logits(logits.float(), labels, reduction="sum")
+
+    # Processes average their gradients: the scaled sum over a share becomes the mean over the global batch.
+    run.optimizer.zero_grad(set_to_none=True)
+    (loss_sum * (run.world.size / batch.global_size)).backward()
+    run.optimizer.step()
+    return loss_sum.detach().double()
+
+
+def _finish_epoch(run: Run, split: Split, board: Board, *, progress: bool) -> None:
+    """Validate, keep the weights if they are the best so far, move the learning rate, write it all down."""
+    result = validate(run.network, split, run.config, run.world)
+    row = {
+        "epoch": run.epoch,
+        "partial": run.stop_reason is not None,
+        "steps": run.step,
+        "lr": run.plateau.lr,
+        "train_loss": float(run.loss_sum) / max(run.images_seen, 1),
+        **{f"val_{key}": value for key, value in asdict(result).items() if key != "threshold_logit"},
+        "threshold_logit": result.threshold_logit,
+        "seconds": round(run.seconds_in_epoch, 3),
+        "images_per_second": round(run.images_seen * run.world.size / max(run.seconds_in_epoch, 1e-9), 1),
+    }
+    run.history.append(row)
+
+    # Strictly better than every epoch so far, also across falls of the learning rate.
+    if run.best is None or result.rank > tuple(run.best["rank"]):
+        run.best = {"rank": list(result.rank), "row": row, "sha256": _save_best(run)}
+
+    # A partial epoch is continued when the run gets more time; only a whole one moves the learning rate.
+    if run.stop_reason is None:
+        run.plateau = plateau.step(run.plateau, result.accuracy, run.config.plateau)
+        run.epoch, run.step, run.images_seen, run.seconds_in_epoch = run.epoch + 1, 0, 0, 0.0
+        run.loss_sum.zero_()
+        run.stop_reason = _limit_reached(run)
+
+    # The checkpoint comes first: what is derived from it is written again on resume.
+    save(run)
+    _report(run)
+    board.write(row)
+    if progress:
+        tqdm.write(epoch_line(row), file=sys.stderr)
+
+
+def epoch_line(row: dict) -> str:
+    """One line of fixed columns for one epoch."""
+    return (
+        f"epoch {row['epoch']:>3}  lr {row['lr']:.0e}  loss {row['train_loss']:.4f}  "
+        f"val loss {row['val_loss']:.4f}  acc {row['val_accuracy']:.4f} "
+        f"real {row['val_accuracy_real']:.3f} fake {row['val_accuracy_fake']:.3f}  ap {row['val_ap']:.4f}   "
+        f"{row['seconds']:.0f} s  {row['images_per_second']:.0f} images/s"
+        f"{'   (partial)' if row['partial'] else ''}"
+    )
+
+
+def _epoch_batches(run: Run, split: Split) -> list[list[int]]:
+    batches = global_batches(
+        len(split.samples), seed=run.config.seed, epoch=run.epoch, batch_size=run.config.batch_size,
+        world_size=run.world.size,
+    )  # fmt: skip
+    if len(batches[0]) < run.world.size:
+        raise DataError(
+            f"A batch of {len(batches[0])} images cannot be shared by {run.world.size} processes. "
+            "Raise --batch-size, add images or start fewer processes."
+        )
+    return batches
+
+
+def _set_training(network: nn.Module, *, freeze_batchnorm: bool) -> None:
+    network.train()
+    if freeze_batchnorm:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+def _out_of_time(run: Run) -> bool:
+    if run.config.max_seconds is None:
+        return False
+    return agree(run.seconds >= run.config.max_seconds, run.world)
+
+
+def _limit_reached(run: Run) -> str | None:
+    """Why the run is over at the end of an epoch; a limit that was raised since lets it go on."""
+    if run.plateau.stopped:
+        return "learning rate below stop_below_lr"
+    if run.config.max_epochs is not None and run.epoch >= run.config.max_epochs:
+        return "max_epochs"
+    return "max_seconds" if _out_of_time(run) else None
+
+
+def _checkpoint_due(run: Run) -> bool:
+    steps = run.config.checkpoint_steps
+    by_step = steps is not None and run.step % steps == 0
+    return by_step or time.monotonic() - run.saved >= run.config.checkpoint_seconds
+
+
+def _save_best(run: Run) -> str | None:
+    if not run.world.is_first:
+        return None
+    path = run.config.folder / BEST
+    save_weights(path, run.network, note={"cnndetect": f"run {run.config.name}, epoch {run.epoch}"})
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _report(run: Run) -> None:
+    if run.world.is_first:
+        save_json_lines(run.config.folder / LOG, run.history)
+        save_json(run.config.folder / RECORD, make_record(run).as_json())
+
+
+def _forget(folder: Path) -> None:
+    for name in (LAST, BEST, LOG, RECORD):
+        (folder / name).unlink(missing_ok=True)

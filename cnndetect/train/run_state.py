@@ -1,0 +1,150 @@
+"""A configuration enters, a run that stands where its last checkpoint left it (or at the start) leaves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnndetect.data.folders import Sample, fingerprint
+from cnndetect.errors import DataError
+from cnndetect.train.architectures import build_network
+from cnndetect.train.checkpoint import load_checkpoint, save_checkpoint
+from cnndetect.train.config import TrainConfig, as_plain, changed_fields
+from cnndetect.train.data import describe
+from cnndetect.train.distributed import World, share_gradients
+from cnndetect.train.plateau import Plateau
+
+LAST, BEST, LOG, RECORD = "last.ckpt", "best.safetensors", "log.jsonl", "record.json"
+
+
+@dataclass
+class Run:
+    """What a training run carries from step to step."""
+
+    config: TrainConfig
+    world: World
+    network: nn.Module  # the plain network: validated, saved
+    parallel: nn.Module  # the same parameters, compiled and shared between processes as asked: trained
+    optimizer: torch.optim.Adam
+    initialisation: str
+    facts: dict[str, Any]  # what must be the same on resume beside the configuration: data, processes
+    fingerprints: dict[str, str]  # split -> sha256 over every image; read once, at the first start
+    plateau: Plateau
+    epoch: int = 0
+    step: int = 0  # steps done in this epoch
+    loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    images_seen: int = 0  # in this epoch, by this process
+    seconds_in_epoch: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+    stop_reason: str | None = None
+    seconds_before: float = 0.0  # of earlier starts of this run
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on this run, over all its starts."""
+        return self.seconds_before + time.monotonic() - self.started
+
+
+def start_or_resume(
+    config: TrainConfig, world: World, samples: dict[str, tuple[Sample, ...]], *, started: float
+) -> Run:
+    """Continue from OUT/NAME/last.ckpt when it is there and belongs to this configuration, else begin."""
+    facts = {"data": {split: describe(found) for split, found in samples.items()}, "processes": world.size}
+    path = config.folder / LAST
+    state = load_checkpoint(path) if path.is_file() else None
+    if state is not None:
+        _check_same_run(path, state, config, facts)
+
+    network, initialisation = build_network(
+        config.arch, "random" if state else config.init, seed=config.seed, fc_deviation=config.fc_deviation
+    )
+    network.to(world.device)
+    if config.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, betas=config.betas)
+
+    prints = state["fingerprints"] if state else {name: fingerprint(found) for name, found in samples.items()}
+    run = Run(
+        config=config, world=world, network=network, parallel=network, optimizer=optimizer,
+        initialisation=initialisation, facts=facts, fingerprints=prints, plateau=Plateau(lr=config.lr),
+        started=started,
+    )  # fmt: skip
+    run.loss_sum = run.loss_sum.to(world.device)
+    if state is not None:
+        _restore(run, state)
+
+    run.parallel = share_gradients(network, world, freeze_batchnorm=config.freeze_batchnorm)
+    if config.compile:
+        run.parallel = torch.compile(run.parallel)  # type: ignore[assignment]
+    return run
+
+
+def save(run: Run) -> None:
+    """Write OUT/NAME/last.ckpt; only the first process does."""
+    run.saved = time.monotonic()
+    if not run.world.is_first:
+        return
+    save_checkpoint(
+        run.config.folder / LAST,
+        {
+            "version": 1,
+            "config": as_plain(run.config),
+            "facts": run.facts,
+            "fingerprints": run.fingerprints,
+            "initialisation": run.initialisation,
+            "model": run.network.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "plateau": asdict(run.plateau),
+            "epoch": run.epoch,
+            "step": run.step,
+            "loss_sum": float(run.loss_sum),
+            "images_seen": run.images_seen,
+            "seconds_in_epoch": run.seconds_in_epoch,
+            "history": run.history,
+            "best": run.best,
+            "stop_reason": run.stop_reason,
+            "seconds": run.seconds,
+            # Samples need no generator state, (seed, epoch, step) say it all; networks with dropout do.
+            "torch_rng": torch.get_rng_state(),
+        },
+    )
+
+
+def _restore(run: Run, state: dict[str, Any]) -> None:
+    run.network.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["torch_rng"])
+
+    run.initialisation = state["initialisation"]
+    run.plateau = Plateau(**state["plateau"])
+    run.epoch, run.step = state["epoch"], state["step"]
+    run.loss_sum.fill_(state["loss_sum"])
+    run.images_seen, run.seconds_in_epoch = state["images_seen"], state["seconds_in_epoch"]
+    run.history, run.best, run.stop_reason = state["history"], state["best"], state["stop_reason"]
+    run.seconds_before = state["seconds"]
+
+
+def _check_same_run(path: Path, state: dict[str, Any], config: TrainConfig, facts: dict[str, Any]) -> None:
+    before = {**state["config"], **state["facts"]}
+    changed = changed_fields(before, {**as_plain(config), **facts})
+    if changed:
+        now = {**as_plain(config), **facts}
+        shown = "; ".join(f"{name}: {_at(before, name)!r} -> {_at(now, name)!r}" for name in changed)
+        raise DataError(
+            f"{path} belongs to a run with another configuration ({shown}). Give this run another --name, "
+            "use the old options to continue, or start over with --rerun."
+        )
+
+
+def _at(tree: dict[str, Any], dotted: str) -> Any:
+    for part in dotted.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None  # type: ignore[assignment]
+    return tree
