@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnndetect.images import EXTENSIONS, list_images
-
 from cnndetect.errors import LayoutError
+from cnndetect.images import EXTENSIONS, list_images
 
 REAL, FAKE = "0_real", "1_fake"
 SHARED_REALS = "0_real.txt"

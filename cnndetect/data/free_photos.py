@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnndetect.images import open_image
 from PIL import Image
 
 from cnndetect.data.photos import REDUCTION, SIZE_PX, reduce
 from cnndetect.data.qresource import read_members
 from cnndetect.errors import DataError
+from cnndetect.images import open_image
 
 PACKAGES = (
     "gcompris-qt-data",

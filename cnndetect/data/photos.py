@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-from cnndetect.images import list_images, open_image
 from PIL import Image
 
 from cnndetect.errors import DataError, lookup
+from cnndetect.images import list_images, open_image
 
 SIZE_PX = 128
 REDUCTION = 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torchvision import models
 
@@ -12,6 +11,7 @@ class OneLogitResNet50(models.ResNet):
 
     Same names as the official checkpoints: 320 state entries, 23,510,081 parameters.
 
+    >>> import torch
     >>> OneLogitResNet50().eval()(torch.zeros(2, 3, 64, 96)).shape
     torch.Size([2])
     """

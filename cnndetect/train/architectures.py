@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from torch import nn
 from torchvision import models
 
 from cnndetect.detectors.resnet import resnet50_one_logit
-from cnndetect.detectors.weights import load_state
+from cnndetect.detectors.weights import file_sha256, fit_state, load_state
 from cnndetect.errors import WeightsError, lookup
 
 
@@ -88,7 +87,7 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
     path = Path(init)
     if not path.is_file():
         raise WeightsError(f"--init got {init!r}. Expected 'imagenet', 'random' or an existing weights file.")
-    named = f"file {path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()})"
+    named = f"file {path.name} (sha256 {file_sha256(path)})"
     kept_fc = _load(network, load_state(path), source=path.name)
     return network, f"{named}, fc from the file" if kept_fc else f"{named}, {fresh_fc}"
 
@@ -100,17 +99,7 @@ def _load(network: nn.Module, state: dict[str, torch.Tensor], *, source: str) ->
     if not kept_fc:
         state = {**state, "fc.weight": own["fc.weight"], "fc.bias": own["fc.bias"]}
 
-    wrong = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
-    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    # Files from before torch 0.4.1 do not count batches; the counter is not used by the network.
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if wrong or missing or unexpected:
-        raise WeightsError(
-            f"{source} does not fit the network: {len(missing)} keys missing {missing[:3]}, "
-            f"{len(unexpected)} unexpected {unexpected[:3]}, {len(wrong)} of another shape {wrong[:3]}. "
-            "Choose the --arch that it was trained with."
-        )
-    network.load_state_dict(state, strict=False)
+    fit_state(network, state, source=source)
     return kept_fc
 
 

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from cnndetect.data.folders import Sample, scan
+from cnndetect.data.folders import FAKE, REAL, Sample, scan
 from cnndetect.errors import ImageError, LayoutError, lookup
 from cnndetect.images import open_image
 from cnndetect.transforms.augment import AugmentConfig, augment, augment_validation, resize
@@ -79,7 +79,8 @@ def class_of(sample: Sample) -> str:
     >>> class_of(Sample(path=Path("x"), label=0, relative="cat/0_real/x.png", cluster="x"))
     'cat'
     """
-    return "/".join(part for part in Path(sample.relative).parts[:-1] if part not in ("0_real", "1_fake"))
+    parts = PurePosixPath(sample.relative).parts
+    return "/".join(parts[: next(place for place, part in enumerate(parts) if part in (REAL, FAKE))])
 
 
 def describe(samples: tuple[Sample, ...]) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def describe(samples: tuple[Sample, ...]) -> dict[str, Any]:
     The quick one is enough to notice on resume that the data changed; the true one reads every image.
     """
     counts = Counter((class_of(sample), sample.label) for sample in samples)
-    lines = sorted(f"{sample.relative}\t{sample.label}\t{sample.path.stat().st_size}" for sample in samples)
+    lines = sorted(f"{sample.relative}\t{sample.label}\t{_file_bytes(sample.path)}" for sample in samples)
     return {
         "real": sum(sample.label == 0 for sample in samples),
         "fake": sum(sample.label == 1 for sample in samples),
@@ -204,11 +205,16 @@ def _collate(items: list[tuple[torch.Tensor, float]]) -> tuple[torch.Tensor, tor
     return torch.stack([image for image, _ in items]), torch.tensor([label for _, label in items])
 
 
+def _file_bytes(path: Path) -> int:
+    # A broken link is named when it is decoded; here it only must not pass for another file.
+    return path.stat().st_size if path.exists() else -1
+
+
 def _check_size(sample: Sample, image: np.ndarray, config: AugmentConfig) -> None:
     if min(image.shape[:2]) < config.crop_px:
         raise ImageError(
-            f"{sample.path} is {image.shape[1]}x{image.shape[0]} px (resize_px={config.resize_px}), too small "
-            f"for a random crop of {config.crop_px} px. Lower crop_px, or set resize_px to at least that."
+            f"{sample.path} is {image.shape[1]}x{image.shape[0]} px (resize_px={config.resize_px}), too "
+            f"small for a random crop of {config.crop_px} px. Lower crop_px, or set resize_px to at least that."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cnndetect import paths
 from cnndetect.errors import lookup
@@ -50,15 +51,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def config_from(options: argparse.Namespace) -> TrainConfig:
     """Recipe first, then every flag that was given."""
-    given = {key: value for key, value in vars(options).items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in vars(options).items() if value is not None}
     name = given.get("recipe", TrainConfig.recipe)
-    augment = replace(
-        lookup("recipe", RECIPES, name), **{key: _one(given[key]) for key in _AUGMENT if key in given}
-    )
+    changes: dict[str, Any] = {key: _one(given[key]) for key in _AUGMENT if key in given}
+    augment = replace(lookup("recipe", RECIPES, name), **changes)
     plateau = PlateauRule(**{key: given[key] for key in _PLATEAU if key in given})
 
     other = ("rerun", "dry_run", "json", "augment", "plateau", *_AUGMENT, *_PLATEAU)
-    plain = {
+    plain: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in given.items()
         if key not in other
@@ -151,7 +151,7 @@ def _whole_or_none(text: str) -> int | str:
     return "none" if text == "none" else int(text)
 
 
-def _one(value: object) -> object:
+def _one(value: Any) -> Any:
     if value == "none":
         return None
     return tuple(value) if isinstance(value, list) else value

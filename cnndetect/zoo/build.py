@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from cnndetect.images import list_images, open_image
 from PIL import Image
 from tqdm import tqdm
 
 from cnndetect.data.free_photos import encode_png
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
+from cnndetect.images import list_images, open_image
 from cnndetect.zoo.families import Generator, load_generator
 
 # Seeds of the two splits: no fake of the validation set is a fake of the training set.

@@ -77,9 +77,9 @@ def _photos(options: argparse.Namespace) -> object:
 
 def _train(options: argparse.Namespace) -> object:
     import torch
-    from cnndetect.images import list_images, open_image
 
     from cnndetect.data.photos import load_photos, split_files
+    from cnndetect.images import list_images, open_image
     from cnndetect.zoo.families import train_family
 
     # Denormal numbers slow critics down five times on a CPU.

@@ -41,6 +41,8 @@ GPU = CRNConfig(channels=(512, 512, 512, 256, 128, 64), steps=40000, batch=16, l
 class Network(nn.Module):
     """Label map [N, classes + noise, 128, 128] -> RGB [N, 3, 128, 128] in about [0, 1]. ``centres`` travels with the weights."""
 
+    centres: Tensor
+
     def __init__(self, config: CRNConfig):
         super().__init__()
         self.register_buffer("centres", torch.zeros(CLASSES, 5))

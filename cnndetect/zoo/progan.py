@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -83,7 +84,7 @@ class Generator(nn.Module):
         for block in self.blocks[:level]:
             below = x
             x = upsample_nearest(x)
-            for convolution in block:
+            for convolution in cast(nn.ModuleList, block):
                 x = pixel_norm(F.leaky_relu(convolution(x), 0.2))
         image = self.to_rgb[level](x)
         if alpha < 1 and level > 0:
@@ -108,7 +109,7 @@ class Discriminator(nn.Module):
     def forward(self, image: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
         x = F.leaky_relu(self.from_rgb[level](image), 0.2)
         for position in range(level, 0, -1):
-            for convolution in self.blocks[position - 1]:
+            for convolution in cast(nn.ModuleList, self.blocks[position - 1]):
                 x = F.leaky_relu(convolution(x), 0.2)
             x = F.avg_pool2d(x, 2)
             if position == level and alpha < 1:
@@ -197,7 +198,8 @@ def train(photos: Tensor, config: ProGANConfig, out: Path, *, device: str = "cpu
         _move_average(average, generator, decay=0.5 ** (position.batch / config.ema_images))
         return {"critic": critic.item(), "px": position.resolution_px, "alpha": position.alpha}
 
-    state = {"generator": generator, "discriminator": discriminator, "average": average, **optimizers}
+    networks = {"generator": generator, "discriminator": discriminator, "average": average}
+    state: dict[str, nn.Module | torch.optim.Optimizer] = {**networks, **optimizers}
     loop = Loop(total_steps(config), out, seed=config.seed, checkpoint_seconds=checkpoint_seconds)
     return run(loop, step, state, config=config)
 

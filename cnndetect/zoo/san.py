@@ -125,8 +125,9 @@ class NonLocal(nn.Module):
         inner = max(width // 4, 4)
         self.query, self.key, self.value = (nn.Conv2d(width, inner, 1) for _ in range(3))
         self.out = nn.Conv2d(inner, width, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        # Starts as the identity.
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         top, bottom = x.tensor_split(2, dim=2)

@@ -1,0 +1,67 @@
+"""``python -m cnndetect.bench``: parse, call, print. Answers go to stdout, progress to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cnndetect.bench.commands import bench_parser, leaderboard_parser, plan
+from cnndetect.errors import CnndetectError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run: 0 done, 1 failed or some images failed, 2 misused."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if arguments[:1] == ["leaderboard"]:
+            return _leaderboard(leaderboard_parser().parse_args(arguments[1:]))
+        return _bench(bench_parser().parse_args(arguments))
+    except CnndetectError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 1
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from cnndetect.bench.run import Options, run_suite
+    from cnndetect.bench.suites import find_suites
+    from cnndetect.bench.tables import as_plain
+    from cnndetect.detectors.registry import load
+    from cnndetect.paths import results_root
+
+    settings = Options(
+        options.protocol, options.degradation, options.limit, options.batch_size, options.draws, options.seed, options.rerun
+    )
+    suites, detectors = find_suites(options.suite), options.detector or [None]
+    if options.dry_run:
+        print(plan(suites, detectors, settings, results_root(options.results)))
+        return 0
+    style = "json" if options.json else options.format
+    found = []
+    for name in detectors:
+        detector = load(name, device=options.device)
+        for suite in suites:
+            benchmark = run_suite(detector, suite, settings, results=results_root(options.results), progress=True)
+            found.append(benchmark)
+            if style != "json":
+                print(benchmark.table(style), end="\n\n")
+    if style == "json":
+        print(json.dumps([as_plain(benchmark) for benchmark in found], indent=1, sort_keys=True))
+    if options.suite == "all":
+        print("suites: mini. Any folder with 0_real/ and 1_fake/ is a suite too: --suite PATH", file=sys.stderr)
+    return 1 if any(result.n_failed for benchmark in found for result in benchmark.results) else 0
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    from cnndetect.bench.leaderboard import leaderboard
+
+    print(leaderboard(options.results, Path(options.out) if options.out else None))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""A detector and a suite in, a Benchmark out: finished results are read, missing ones are made."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.scores import Scores, read_scores
+from cnndetect.bench.scoring import Conditions, score_set
+from cnndetect.bench.suites import Suite, TestSet, find_suites
+from cnndetect.bootstrap import Interval, SetScores, macro_average_precision, pooled_average_precision
+from cnndetect.data.folders import Sample, fingerprint, scan
+from cnndetect.detectors.base import Detector
+from cnndetect.detectors.registry import DetectorLike, load
+from cnndetect.errors import DataError, ProtocolError, lookup
+from cnndetect.metrics import impute_failures
+from cnndetect.paths import results_root
+from cnndetect.transforms.degrade import DEGRADATIONS
+from cnndetect.transforms.preprocess import PROTOCOLS
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. limit: images per class, None for all; draws: of the bootstrap; seed: of bootstrap and degradations."""
+
+    protocol: str = "nocrop"
+    degradation: str = "none"
+    limit: int | None = None
+    batch_size: int = 32
+    draws: int = 2000
+    seed: int = 0
+    rerun: bool = False
+
+    def __post_init__(self) -> None:
+        lookup("protocol", PROTOCOLS, self.protocol)
+        lookup("degradation", DEGRADATIONS, self.degradation)
+        for name, least in (("limit", 1), ("batch_size", 1), ("draws", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ProtocolError(f"Got {name}={value}. Expected a whole number >= {least}.")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Results of one detector on one suite. macro: mean AP over test sets.  pooled: one AP, generators balanced."""
+
+    detector: str
+    suite: str
+    results: tuple[Result, ...]
+    macro: Interval
+    pooled: Interval
+
+    @property
+    def is_result(self) -> bool:
+        return all(result.is_result for result in self.results)
+
+    def table(self, style: str = "github") -> str:
+        """The table as text: github, latex, csv or json."""
+        from cnndetect.bench.tables import benchmark_table
+
+        return benchmark_table(self, style=style)
+
+
+def benchmark(
+    detector: DetectorLike = None, suite: str | Path = "mini", *, options: Options | None = None, results: str | Path | None = None,
+    device: str | None = None, progress: bool = False,
+) -> Benchmark:
+    """Average precision and its neighbours of one detector on one suite.
+
+    detector, device: see cnndetect.load.  suite: a name or a folder.  results: folder to write to and resume from.
+
+    >>> benchmark(lambda images: images.mean(dim=(1, 2, 3)), "mini", options=Options(limit=2, draws=0)).suite  # doctest: +SKIP
+    'mini@1'
+    """
+    options = options or Options()
+    (found,) = find_suites(suite)
+    ready = load(detector, device=device)
+    return run_suite(ready, found, options, results=results_root(results), progress=progress)
+
+
+def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Path, progress: bool = False) -> Benchmark:
+    """Score what is missing, then measure. Test sets are checked before the first one is scored."""
+    samples = {test_set.name: _limited(scan(test_set.root), options.limit) for test_set in suite.sets}
+    kept: list[tuple[Result, Scores]] = []
+    with tqdm(total=sum(map(len, samples.values())), desc=suite.title, unit="image", file=sys.stderr, disable=not progress) as bar:
+        for test_set in suite.sets:
+            started = time.monotonic()
+            result, scores = _one(detector, suite, test_set, samples[test_set.name], options, results, bar.update)
+            kept.append((result, scores))
+            if progress:
+                tqdm.write(_line(result, time.monotonic() - started), file=sys.stderr)
+    sets = [
+        SetScores(s.labels, impute_failures(s.labels, s.logits, s.failed), s.clusters) for _, s in kept
+    ]
+    macro = macro_average_precision(sets, draws=options.draws, seed=options.seed)
+    pooled = pooled_average_precision(sets, draws=options.draws, seed=options.seed)
+    return Benchmark(detector.name, suite.title, tuple(result for result, _ in kept), macro, pooled)
+
+
+def result_path(results: Path, detector: str, test_set: str, options: Options) -> Path:
+    """Where a result lies: DETECTOR/TEST_SET.PROTOCOL[.DEGRADATION].json; trials are kept apart."""
+    folder = results / detector if options.limit is None else results / "not-a-result" / f"{detector}.limit{options.limit}"
+    middle = options.protocol if options.degradation == "none" else f"{options.protocol}.{options.degradation}"
+    return folder / f"{test_set}.{middle}.json"
+
+
+def _one(
+    detector: Detector, suite: Suite, test_set: TestSet, samples: tuple[Sample, ...], options: Options, results: Path,
+    advance: Callable[[int], Any],
+) -> tuple[Result, Scores]:
+    path = result_path(results, detector.name, test_set.name, options)
+    scores_path = path.with_suffix(".npz")
+    provenance = {
+        "detector": detector.name, "weights_sha256": detector.weights_sha256, "threshold_logit": detector.threshold_logit,
+        "progan_only": detector.progan_only, "suite": suite.title, "test_set": test_set.name, "fingerprint": fingerprint(samples),
+        "protocol": options.protocol, "degradation": options.degradation, "limit": options.limit, "seed": options.seed,
+    }
+    # A detector without a file has no identity that outlives this run: it is scored again.
+    if detector.weights_sha256 and not options.rerun:
+        finished = _finished(path, scores_path, provenance, options)
+        if finished:
+            advance(len(samples))
+            return finished
+    journal = path.with_suffix(".journal")
+    if options.rerun or not detector.weights_sha256:
+        journal.unlink(missing_ok=True)
+    conditions = Conditions(options.protocol, options.degradation, options.batch_size, options.seed)
+    scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=advance)
+    scores.save(scores_path)
+    result = result_of(scores, draws=options.draws, seed=options.seed)
+    result.save(path)
+    journal.unlink(missing_ok=True)
+    return result, scores
+
+
+def _finished(path: Path, scores_path: Path, provenance: dict[str, Any], options: Options) -> tuple[Result, Scores] | None:
+    """Result and scores of the same provenance; figures are made again where only the bootstrap differs."""
+    try:
+        scores = read_scores(scores_path)
+    except DataError:
+        return None
+    if scores.provenance != provenance:
+        return None
+    try:
+        result = read_result(path)
+    except DataError:
+        result = None
+    if result is None or result.draws != options.draws or result.provenance != provenance:
+        result = result_of(scores, draws=options.draws, seed=options.seed)
+        result.save(path)
+    return result, scores
+
+
+def _limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...]:
+    if limit is None:
+        return samples
+    # Evenly spread over the sorted names, so that a trial sees every photograph's neighbourhood.
+    chosen = []
+    for label in (0, 1):
+        of_class = [sample for sample in samples if sample.label == label]
+        count = min(limit, len(of_class))
+        chosen += [of_class[index * len(of_class) // count] for index in range(count)]
+    return tuple(chosen)
+
+
+def _line(result: Result, seconds: float) -> str:
+    ap, real, fake = (result.metrics[name] for name in ("ap", "accuracy_real", "accuracy_fake"))
+    images = result.n_real + result.n_fake
+    failed = f"   {result.n_failed} FAILED" if result.n_failed else ""
+    return (
+        f"{result.test_set:<12} ap {ap['value']:.3f} [{ap['low']:.3f}, {ap['high']:.3f}]   "
+        f"acc real {real['value']:.2f} fake {fake['value']:.2f}   {images} images   {seconds:.0f} s{failed}"
+    )

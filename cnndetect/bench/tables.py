@@ -1,0 +1,110 @@
+"""Benchmarks in, tables out: the only place where a fraction becomes a percentage."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tabulate import tabulate
+
+from cnndetect.bootstrap import Interval
+
+if TYPE_CHECKING:
+    from cnndetect.bench.run import Benchmark
+
+STYLES = ("github", "latex", "csv", "json")
+
+COLUMNS = {
+    "ap": "AP", "auc": "AUC", "accuracy_real": "acc real", "accuracy_fake": "acc fake", "accuracy_real_fitted": "acc real*",
+    "accuracy_fake_fitted": "acc fake*", "tpr_at_fpr_1": "TPR@1%", "tpr_at_fpr_5": "TPR@5%", "ece": "ECE",
+}
+
+
+def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
+    """One row per test set, the macro mean as headline below. github and latex in percent, csv and json in fractions."""
+    if style == "json":
+        return json.dumps(as_plain(benchmark), indent=1, sort_keys=True)
+    if style == "csv":
+        return _csv(benchmark)
+    head = ["test set", *COLUMNS.values(), "real/fake", "failed"]
+    rows: list[list[object]] = [
+        [r.test_set, *(percent(Interval(**r.metrics[name])) for name in COLUMNS), f"{r.n_real}/{r.n_fake}", r.n_failed]
+        for r in benchmark.results
+    ]
+    rows.append(["**macro mean AP**", percent(benchmark.macro)] + [""] * (len(head) - 2))
+    rows.append(["pooled AP", percent(benchmark.pooled)] + [""] * (len(head) - 2))
+    text = tabulate(rows, head, tablefmt="latex" if style == "latex" else "github", disable_numparse=True)
+    return "\n".join([_title(benchmark), "", text, "", _legend(benchmark)])
+
+
+def percent(interval: Interval) -> str:
+    """A figure in percent with its interval.
+
+    >>> percent(Interval(0.5, 0.4, 0.6))
+    '50.0 [40.0, 60.0]'
+    """
+    if np.isnan(interval.value):
+        return "-"
+    if np.isnan(interval.low):
+        return f"{100 * interval.value:.1f}"
+    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def as_plain(benchmark: Benchmark) -> dict:
+    """JSON values: fractions, NaN as None."""
+    return {
+        "detector": benchmark.detector, "suite": benchmark.suite, "is_result": benchmark.is_result,
+        "macro_ap": _plain(asdict(benchmark.macro)), "pooled_ap": _plain(asdict(benchmark.pooled)),
+        "test_sets": {
+            r.test_set: {
+                "n_real": r.n_real, "n_fake": r.n_fake, "n_failed": r.n_failed, "failed": r.failed, "protocol": r.protocol,
+                "degradation": r.degradation, "threshold_logit": r.threshold_logit,
+                "metrics": {name: _plain(value) for name, value in r.metrics.items()},
+            }
+            for r in benchmark.results
+        },
+    }
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A plain Markdown table."""
+    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
+
+
+def _csv(benchmark: Benchmark) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    names = [f"{name}{end}" for name in COLUMNS for end in ("", "_low", "_high")]
+    writer.writerow(["detector", "suite", "test_set", "protocol", "degradation", "n_real", "n_fake", "n_failed", "is_result", *names])
+    for r in benchmark.results:
+        values = [r.metrics[name][key] for name in COLUMNS for key in ("value", "low", "high")]
+        writer.writerow([r.detector, r.suite, r.test_set, r.protocol, r.degradation, r.n_real, r.n_fake, r.n_failed, r.is_result, *values])
+    for name, interval in (("macro mean AP", benchmark.macro), ("pooled AP", benchmark.pooled)):
+        writer.writerow([benchmark.detector, benchmark.suite, name, *[""] * 6, interval.value, interval.low, interval.high])
+    return buffer.getvalue().rstrip("\n")
+
+
+def _title(benchmark: Benchmark) -> str:
+    first = benchmark.results[0]
+    degraded = "" if first.degradation == "none" else f", degradation {first.degradation}"
+    title = f"{benchmark.detector} on {benchmark.suite}, protocol {first.protocol}{degraded}"
+    return title if benchmark.is_result else f"{title} -- NOT A RESULT: limited to {first.limit} images per class"
+
+
+def _legend(benchmark: Benchmark) -> str:
+    draws = benchmark.results[0].draws
+    failed = sum(r.n_failed for r in benchmark.results)
+    lines = [f"Percent, with 95 % bootstrap intervals over photographs ({draws} draws). * at the threshold frozen on validation."]
+    if failed:
+        lines.append(f"{failed} images failed and count as the worst of their class:")
+        lines += [f"  {r.test_set}: {line}" for r in benchmark.results for line in r.failed]
+    return "\n".join(lines)
+
+
+def _plain(values: dict[str, float]) -> dict[str, float | None]:
+    return {key: None if np.isnan(value) else value for key, value in values.items()}

@@ -1,0 +1,166 @@
+"""Labels, logits and clusters in, figures with 95 % intervals out.
+
+Percentile bootstrap over *clusters*: images of one photograph, real or fake, are drawn together. Clusters are drawn
+within three strata (those with reals only, with fakes only, with both), so singletons give the plain stratified
+bootstrap. Draw k of seed s uses its own stream (s, k): threads never change a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields, make_dataclass
+
+import numpy as np
+
+from cnndetect.errors import MetricError
+from cnndetect.metrics import Figures, average_precision, figures, rank
+
+DRAWS = 2000
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its 95 % interval; NaN bounds where nothing was drawn."""
+
+    value: float
+    low: float
+    high: float
+
+
+SetMetrics = make_dataclass("SetMetrics", [(field.name, Interval) for field in fields(Figures)], frozen=True)
+SetMetrics.__doc__ = "The figures of one test set (see metrics.Figures), each an Interval."
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """Scores of one test set. clusters: [N] names; equal names in several sets are drawn together."""
+
+    labels: np.ndarray
+    logits: np.ndarray
+    clusters: np.ndarray
+
+
+def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None, draws: int = DRAWS, seed: int = 0):
+    """All figures of one test set with intervals: a SetMetrics. draws=0 gives values alone.
+
+    >>> set_metrics([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0], draws=100).ap.value
+    1.0
+    """
+    scores = _as_set(labels, logits, clusters)
+    ranking, plan = rank(scores.labels, scores.logits), _Plan([scores])
+    members = plan.members[0][ranking.order]
+
+    def one(draw: int) -> list[float]:
+        return list(asdict(figures(ranking, weights=plan.weights(seed, draw)[members], threshold=threshold)).values())
+
+    value = list(asdict(figures(ranking, threshold=threshold)).values())
+    drawn = _draw(one, draws)
+    return SetMetrics(*(_interval(v, drawn[:, k] if draws else drawn) for k, v in enumerate(value)))
+
+
+def macro_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """Mean over sets of AP; shared clusters are drawn once for all sets."""
+    return _over_sets(sets, lambda rankings, weights: np.mean(
+        [figures(r, weights=w).ap for r, w in zip(rankings, weights, strict=True)]), draws, seed)
+
+
+def pooled_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """One AP over all sets together; each set's reals, and its fakes, weigh the same in total."""
+    labels, logits = np.concatenate([s.labels for s in sets]), np.concatenate([s.logits for s in sets])
+    ranking = rank(labels, logits)
+
+    def pooled(rankings, weights) -> float:
+        parts = []
+        for r, w, s in zip(rankings, weights, sets, strict=True):
+            unsorted = np.empty(len(w))
+            unsorted[r.order] = w
+            for label in (0, 1):
+                chosen = s.labels == label
+                unsorted[chosen] /= max(unsorted[chosen].sum(), 1e-300)
+            parts.append(unsorted)
+        return figures(ranking, weights=np.concatenate(parts)[ranking.order]).ap
+
+    return _over_sets(sets, pooled, draws, seed)
+
+
+def paired_difference(labels, logits_a, logits_b, *, clusters=None, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """AP of detector a minus AP of detector b on the same images, both under the same draws.
+
+    >>> paired_difference([0, 1], [0.0, 1.0], [0.0, 1.0], draws=10)
+    Interval(value=0.0, low=0.0, high=0.0)
+    """
+    pair = [_as_set(labels, logits_a, clusters), _as_set(labels, logits_b, clusters)]
+    return _over_sets(pair, lambda rankings, weights: figures(rankings[0], weights=weights[0]).ap
+                      - figures(rankings[1], weights=weights[1]).ap, draws, seed)
+
+
+def _over_sets(sets: Sequence[SetScores], figure: Callable, draws: int, seed: int) -> Interval:
+    if not sets:
+        raise MetricError("Got no test sets. Expected at least one.")
+    plan, rankings = _Plan(sets), [rank(s.labels, s.logits) for s in sets]
+    members = [m[r.order] for m, r in zip(plan.members, rankings, strict=True)]
+
+    def one(draw: int) -> list[float]:
+        weights = plan.weights(seed, draw)
+        return [float(figure(rankings, [weights[m] for m in members]))]
+
+    value = float(figure(rankings, [np.ones(len(m)) for m in members]))
+    drawn = _draw(one, draws)
+    return _interval(value, drawn[:, 0] if draws else drawn)
+
+
+class _Plan:
+    """Which clusters exist, in which stratum each is, and which cluster every image belongs to."""
+
+    def __init__(self, sets: Sequence[SetScores]):
+        names = np.concatenate([np.asarray(s.clusters) for s in sets])
+        labels = np.concatenate([s.labels for s in sets])
+        # Sorted names: the order of the images does not matter.
+        unique, inverse = np.unique(names, return_inverse=True)
+        has_real = np.bincount(inverse, weights=labels == 0, minlength=len(unique)) > 0
+        has_fake = np.bincount(inverse, weights=labels == 1, minlength=len(unique)) > 0
+        kind = has_real + 2 * has_fake
+        self.strata = [np.flatnonzero(kind == k) for k in (1, 2, 3) if (kind == k).any()]
+        self.count = len(unique)
+        self.members = np.split(inverse, np.cumsum([len(s.labels) for s in sets])[:-1])
+
+    def weights(self, seed: int, draw: int) -> np.ndarray:
+        """How often each cluster is drawn: [clusters]."""
+        rng = np.random.Generator(np.random.SFC64((seed, draw)))
+        drawn = np.zeros(self.count, dtype=np.float64)
+        for stratum in self.strata:
+            size = len(stratum)
+            drawn[stratum] = np.bincount(rng.integers(size, size=size, dtype=np.uint32), minlength=size)
+        return drawn
+
+
+def _draw(one: Callable[[int], list[float]], draws: int) -> np.ndarray:
+    if not draws:
+        return np.empty((0, 0))
+    with ThreadPoolExecutor(THREADS) as pool:
+        return np.array(list(pool.map(one, range(draws))))
+
+
+def _interval(value: float, drawn: np.ndarray) -> Interval:
+    if not drawn.size or np.isnan(value):
+        return Interval(float(value), float("nan"), float("nan"))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    # A percentile interval may miss its own estimate by rounding, or on very small sets.
+    return Interval(float(value), float(min(low, value)), float(max(high, value)))
+
+
+def _as_set(labels, logits, clusters) -> SetScores:
+    y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
+    if clusters is None:
+        # Every image its own cluster, named by its place in the ranking: the order of the inputs does not matter.
+        clusters = np.empty(len(y), dtype=np.int64)
+        clusters[np.lexsort((y, x))] = np.arange(len(y))
+    if len(clusters) != len(y):
+        raise MetricError(f"Got {len(clusters)} clusters for {len(y)} images. Expected one each.")
+    return SetScores(y, x, np.asarray(clusters))
+
+
+__all__ = ["Interval", "SetMetrics", "SetScores", "average_precision", "macro_average_precision", "paired_difference",
+           "pooled_average_precision", "set_metrics"]

@@ -1,0 +1,252 @@
+"""Paths, PIL images, arrays and tensors enter; 8-bit RGB leaves, or an ImageError that names what was given.
+
+This is the only code that opens an image file. What it decides, it decides once for the whole package:
+
+- The content tells the format, never the name: a JPEG called ``a.png`` is read as a JPEG.
+- The EXIF orientation is applied. Colour profiles are not, as in the reference.
+- Alpha and transparency are dropped, not blended: the colours under a transparent pixel stay, as with PIL's
+  ``convert("RGB")`` in the reference. CMYK, grey and palette images are converted by PIL.
+- 16-bit grey becomes ``round(value / 257)``. PIL itself reduces 16-bit RGB, by its high byte: at most one level away.
+- An animation gives its first frame.
+- Nothing is repaired: a file that lost pixels is an error. (PIL's LOAD_TRUNCATED_IMAGES is left alone: do not set it.)
+- More than MAX_PIXELS are refused from the header, before memory is taken. PIL's own limit and its warning play no part.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from cnndetect.errors import ImageError, LayoutError
+
+MAX_PIXELS = 200_000_000
+
+# What PIL may try, told by the first bytes. Formats that run programs (EPS) or have no signature (TGA) stay out.
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
+
+EXTENSIONS = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".dib",
+    ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif",
+)  # fmt: skip
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def open_image(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.Image:
+    """Decode and turn upright.
+
+    source: a path, the bytes of a file, or a PIL image (at its current frame).  Returns a new PIL image, mode RGB.
+    Raises ImageError for everything that is not a whole, readable image.
+    >>> open_image(Image.new("L", (4, 2), 255)).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    if isinstance(source, Image.Image):
+        return _upright_rgb(source, f"The PIL image {source.mode} {source.width}x{source.height}")
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), f"The image of {len(source)} bytes")
+    path = Path(source)
+    _check_file(path)
+    try:
+        with path.open("rb") as stream:
+            return _decode(stream, str(path))
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}. Expected a readable image file.") from error
+
+
+def to_rgb_array(image: Any) -> np.ndarray:
+    """Any image as an array: path, bytes, PIL image, NumPy array or torch tensor -> uint8 [H, W, 3].
+
+    NumPy: [H, W, 3], [H, W, 1] or [H, W].  torch: [3, H, W].  Values uint8, or float in [0, 1] (rounded to 8 bit).
+    >>> to_rgb_array(np.array([[0.0, 0.5]])).tolist()
+    [[[0, 0, 0], [128, 128, 128]]]
+    """
+    if isinstance(image, (str, bytes, os.PathLike, Image.Image)):
+        return np.asarray(open_image(image))
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if is_tensor(image):
+        return _from_tensor(image)
+    raise ImageError(
+        f"Got a {type(image).__name__}. Expected one image: a path, a PIL image, a NumPy array [H, W, 3] or [H, W], "
+        "or a torch tensor [3, H, W]."
+    )
+
+
+def is_tensor(image: Any) -> bool:
+    """Whether this is a torch tensor, told without importing torch."""
+    return type(image).__module__.split(".")[0] == "torch" and hasattr(image, "detach")
+
+
+def list_images(root: str | os.PathLike[str]) -> list[Path]:
+    """Every image of a folder and its sub-folders, sorted by name, folder by folder.
+
+    An image is what has an extension of EXTENSIONS in any case; hidden names (``.x``) are left out. A link to a folder is
+    followed. A broken link is listed, so that opening it reports it.  Raises LayoutError when a folder cannot be read.
+    """
+    top = Path(root)
+    if not top.is_dir():
+        what = "a file" if top.is_file() else "missing"
+        raise LayoutError(f"{top} is {what}. Expected a folder of images ({', '.join(EXTENSIONS[:4])}, ...).")
+    found = _walk(top, (top.resolve(),))
+    # Path's own order changed between versions of Python; the order of the parts did not.
+    return sorted(found, key=lambda path: path.relative_to(top).parts)
+
+
+def _walk(folder: Path, above: tuple[Path, ...]) -> list[Path]:
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise LayoutError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
+    found = []
+    for entry in entries:
+        if not entry.is_dir():
+            found += [entry] if entry.suffix.lower() in EXTENSIONS else []
+        elif (real := entry.resolve()) not in above:  # a link back up would never end
+            found += _walk(entry, (*above, real))
+    return found
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise ImageError(f"{path} is a broken link to {os.readlink(path)}. Restore its target or remove it.") from error
+        raise ImageError(f"{path} does not exist. Expected the path of an image file.") from error
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{str(path)!r} cannot be read: {error}. Expected the path of an image file.") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"{path} is a folder. Expected one image file; cnndetect.images.list_images lists a folder.")
+    if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
+        raise ImageError(f"{path} is a pipe or a device. Expected a regular image file; save the image first.")
+    if status.st_size == 0:
+        raise ImageError(f"{path} is empty (0 bytes). Expected an image file; fetch it again.")
+
+
+def _decode(stream: BinaryIO, name: str) -> Image.Image:
+    # The plugins are asked directly: Image.open would warn or refuse by a limit that belongs to the whole program.
+    Image.init()
+    prefix = stream.read(16)
+    for format_name in FORMATS:
+        factory, accept = Image.OPEN.get(format_name, (None, None))
+        accepted = accept(prefix) if accept is not None else False
+        if isinstance(accepted, str):
+            raise ImageError(f"{name} is a {format_name} file, and this Pillow was built without it. Save it as PNG.")
+        if accepted and factory is not None:
+            stream.seek(0)
+            try:
+                opened = factory(stream, "")
+            except Exception as error:  # plugins raise any type on damaged bytes
+                raise _damaged(name, error) from error
+            return _upright_rgb(opened, name)
+    raise ImageError(
+        f"{name} is not an image: it begins with {prefix[:8]!r}. Expected {', '.join(FORMATS)}, by content."
+    )
+
+
+def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {width}x{height} = {width * height:,} pixels. Expected at most {MAX_PIXELS:,}. "
+            "Cut a piece out of it; resizing would remove the traces."
+        )
+    if width < 1 or height < 1:
+        raise ImageError(f"{name} has no pixels ({width}x{height}). Expected at least 1x1.")
+    try:
+        image.load()
+        rgb = _to_rgb(image, name)
+        turn = _TURNS.get(_orientation(image))
+        upright = rgb if turn is None else rgb.transpose(turn)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise any type on damaged bytes
+        raise _damaged(name, error) from error
+    # The turn is done: a tag that stays behind would turn the image again next time.
+    upright.info = {}
+    return upright
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        # TIFF also stores 12 bits in this mode.
+        bits = getattr(image, "tag_v2", {}).get(258, (16,))[0]
+        values = np.asarray(image).astype(np.float32) / (2**bits - 1)
+        return Image.fromarray(_eight_bit(values, name)).convert("RGB")
+    if image.mode == "F":
+        return Image.fromarray(_eight_bit(np.asarray(image), name)).convert("RGB")
+    if image.mode == "I":
+        raise ImageError(f"{name} holds 32-bit integers, whose white is not known. Expected 8 or 16 bits; save it as such.")
+    if "transparency" in image.info:  # by way of RGBA, or PIL warns about palettes
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged metadata beside whole pixels: the image stays as it is stored
+        return 1
+
+
+def _damaged(name: str, error: Exception) -> ImageError:
+    reason = str(error) or type(error).__name__
+    return ImageError(f"{name} cannot be decoded: {reason}. Expected a whole image; fetch or save it again.")
+
+
+def _from_array(array: np.ndarray) -> np.ndarray:
+    name = f"The array {array.dtype} {list(array.shape)}"
+    if array.ndim == 4:
+        raise ImageError(f"{name} is a batch. Expected one image [H, W, 3]; pass list(array) for one score each.")
+    if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] not in (1, 3):
+        raise ImageError(f"{name} has its channels first. Expected [H, W, 3]; pass array.transpose(1, 2, 0).")
+    if array.ndim == 3 and array.shape[2] == 4:
+        raise ImageError(f"{name} has four channels. Expected [H, W, 3]; pass array[:, :, :3] to drop alpha.")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)) or 0 in array.shape:
+        raise ImageError(f"{name} is not an image. Expected [H, W, 3], [H, W, 1] or [H, W], with H and W at least 1.")
+    pixels = _eight_bit(array, name).reshape(*array.shape[:2], -1)
+    return np.broadcast_to(pixels, (*array.shape[:2], 3))  # [H, W, 1 or 3] -> [H, W, 3]
+
+
+def _from_tensor(tensor: Any) -> np.ndarray:
+    name = f"The tensor {str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+    if tensor.ndim == 4:
+        raise ImageError(f"{name} is a batch. Expected one image [3, H, W]; pass list(tensor) for one score each.")
+    if tensor.ndim == 3 and tensor.shape[0] != 3 and tensor.shape[2] == 3:
+        raise ImageError(f"{name} has its channels last. Expected [3, H, W]; pass tensor.permute(2, 0, 1).")
+    if tensor.ndim != 3 or tensor.shape[0] != 3 or 0 in tensor.shape:
+        raise ImageError(f"{name} is not an image. Expected [3, H, W], with H and W at least 1.")
+    values = tensor.detach().cpu()
+    if values.is_floating_point():  # NumPy has no bfloat16
+        values = values.float()
+    return _eight_bit(values.numpy(), name).transpose(1, 2, 0)  # [3, H, W] -> [H, W, 3]
+
+
+def _eight_bit(values: np.ndarray, name: str) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return values
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ImageError(f"{name} has values of type {values.dtype}. Expected uint8, or float in [0, 1]; scale them.")
+    if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise ImageError(f"{name} holds NaN or infinity at {bad} places. Expected float in [0, 1]; mend them first.")
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        raise ImageError(
+            f"{name} has values from {low:g} to {high:g}. Expected float in [0, 1]; divide by 255, or undo the normalisation."
+        )
+    return np.rint(values * np.float32(255)).astype(np.uint8)
