@@ -91,6 +91,8 @@ def paired_difference(labels, logits_a, logits_b, *, clusters=None, draws: int =
     >>> paired_difference([0, 1], [0.0, 1.0], [0.0, 1.0], draws=10)
     Interval(value=0.0, low=0.0, high=0.0)
     """
+    if clusters is None:
+        clusters = _one_each(labels, logits_a, logits_b)
     pair = [_as_set(labels, logits_a, clusters), _as_set(labels, logits_b, clusters)]
     return _over_sets(pair, lambda rankings, weights: figures(rankings[0], weights=weights[0]).ap
                       - figures(rankings[1], weights=weights[1]).ap, draws, seed)
@@ -116,15 +118,18 @@ class _Plan:
 
     def __init__(self, sets: Sequence[SetScores]):
         names = np.concatenate([np.asarray(s.clusters) for s in sets])
-        labels = np.concatenate([s.labels for s in sets])
         # Sorted names: the order of the images does not matter.
         unique, inverse = np.unique(names, return_inverse=True)
-        has_real = np.bincount(inverse, weights=labels == 0, minlength=len(unique)) > 0
-        has_fake = np.bincount(inverse, weights=labels == 1, minlength=len(unique)) > 0
-        kind = has_real + 2 * has_fake
-        self.strata = [np.flatnonzero(kind == k) for k in (1, 2, 3) if (kind == k).any()]
         self.count = len(unique)
         self.members = np.split(inverse, np.cumsum([len(s.labels) for s in sets])[:-1])
+
+        # One kind per combination of (set, class) that a cluster reaches into.
+        kind = np.zeros(self.count, dtype=np.int64)
+        for scores, members in zip(sets, self.members, strict=True):
+            for label in (0, 1):
+                inside = np.bincount(members[scores.labels == label], minlength=self.count) > 0
+                kind = np.unique(2 * kind + inside, return_inverse=True)[1]
+        self.strata = [np.flatnonzero(kind == k) for k in range(kind.max() + 1)]
 
     def weights(self, seed: int, draw: int) -> np.ndarray:
         """How often each cluster is drawn: [clusters]."""
@@ -154,12 +159,17 @@ def _interval(value: float, drawn: np.ndarray) -> Interval:
 def _as_set(labels, logits, clusters) -> SetScores:
     y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
     if clusters is None:
-        # Every image its own cluster, named by its place in the ranking: the order of the inputs does not matter.
-        clusters = np.empty(len(y), dtype=np.int64)
-        clusters[np.lexsort((y, x))] = np.arange(len(y))
+        clusters = _one_each(y, x)
     if len(clusters) != len(y):
         raise MetricError(f"Got {len(clusters)} clusters for {len(y)} images. Expected one each.")
     return SetScores(y, x, np.asarray(clusters))
+
+
+def _one_each(*columns) -> np.ndarray:
+    """Every image its own cluster, named by its place in the sorted columns: the order of the inputs does not matter."""
+    clusters = np.empty(len(columns[0]), dtype=np.int64)
+    clusters[np.lexsort(columns)] = np.arange(len(clusters))
+    return clusters
 
 
 __all__ = ["Interval", "SetMetrics", "SetScores", "average_precision", "macro_average_precision", "paired_difference",

@@ -79,18 +79,19 @@ def figures(ranking: Ranking, *, weights: np.ndarray | None = None, threshold: f
 
     false_half, true_half = above(0.0)
     false_fit, true_fit = above(threshold) if threshold is not None else (np.nan, np.nan)
-    return Figures(
-        ap=_average_precision(true, seen, fakes),
-        auc=_area(true / fakes, false / reals),
-        accuracy=(reals - false_half + true_half) / (reals + fakes),
-        accuracy_real=1 - false_half / reals,
-        accuracy_fake=true_half / fakes,
-        accuracy_real_fitted=1 - false_fit / reals,
-        accuracy_fake_fitted=true_fit / fakes,
-        tpr_at_fpr_1=_tpr_at(true / fakes, false / reals, 0.01),
-        tpr_at_fpr_5=_tpr_at(true / fakes, false / reals, 0.05),
-        ece=_ece(ranking, w),
-    )
+    values = {
+        "ap": _average_precision(true, seen, fakes),
+        "auc": _area(true / fakes, false / reals),
+        "accuracy": (reals - false_half + true_half) / (reals + fakes),
+        "accuracy_real": 1 - false_half / reals,
+        "accuracy_fake": true_half / fakes,
+        "accuracy_real_fitted": 1 - false_fit / reals,
+        "accuracy_fake_fitted": true_fit / fakes,
+        "tpr_at_fpr_1": _tpr_at(true / fakes, false / reals, 0.01),
+        "tpr_at_fpr_5": _tpr_at(true / fakes, false / reals, 0.05),
+        "ece": _ece(ranking, w),
+    }
+    return Figures(**{name: float(value) for name, value in values.items()})
 
 
 def average_precision(labels, logits) -> float:

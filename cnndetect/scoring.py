@@ -28,8 +28,8 @@ BATCH_SIZE = 32
 PROTOCOL = "nocrop"
 
 # A batch also ends at this many pixels, and so does what is decoded ahead: memory does not grow with the images.
-MAX_BATCH_PIXELS = 32 * 512 * 512
-MAX_AHEAD_PIXELS = 64_000_000
+MAX_BATCH_PIXELS = 4_000_000
+MAX_AHEAD_PIXELS = 24_000_000
 _BATCHES_AHEAD = 8
 
 

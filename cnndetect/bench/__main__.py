@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from pathlib import Path
 
-from cnndetect.bench.commands import bench_parser, leaderboard_parser, plan
-from cnndetect.errors import CnndetectError
+from cnndetect.bench.commands import bench_parser, detector_names, leaderboard_files, leaderboard_parser, plan
+from cnndetect.errors import CnndetectError, UnknownNameError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _bench(bench_parser().parse_args(arguments))
     except CnndetectError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UnknownNameError) else 1
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
@@ -40,6 +43,7 @@ def _bench(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(plan(suites, detectors, settings, results_root(options.results)))
         return 0
+    detector_names(detectors)
     style = "json" if options.json else options.format
     found = []
     for name in detectors:
@@ -59,7 +63,10 @@ def _bench(options: argparse.Namespace) -> int:
 def _leaderboard(options: argparse.Namespace) -> int:
     from cnndetect.bench.leaderboard import leaderboard
 
-    print(leaderboard(options.results, Path(options.out) if options.out else None))
+    results, out = leaderboard_files(options)
+    print(leaderboard(results, out))
+    if out is not None:
+        print(f"wrote {out}", file=sys.stderr)
     return 0
 
 

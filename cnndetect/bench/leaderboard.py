@@ -27,7 +27,8 @@ OTHER = "Detectors that saw more than ProGAN, or do not say what they saw"
 def leaderboard(results: str | Path, out: str | Path | None = None) -> str:
     """The Markdown of every suite, protocol and degradation in ``results``; written to ``out`` where given.
 
-    Limited runs are left out. Raises DataError where nothing is left, or where a result has lost its scores.
+    Limited runs are left out. Raises DataError where nothing is left, where a result has lost its scores, and where the
+    results of one table were not made from the same images, or those of one row not by the same weights.
     """
     tables: dict[tuple[str, str, str, bool], dict[str, list[tuple[Result, Path]]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(Path(results).rglob("*.json")):
@@ -50,6 +51,7 @@ def leaderboard(results: str | Path, out: str | Path | None = None) -> str:
 
 def _section(key: tuple[str, str, str, bool], rows: dict[str, list[tuple[Result, Path]]]) -> str:
     suite, protocol, degradation, other = key
+    _check(rows)
     names = sorted({r.test_set for row in rows.values() for r, _ in row}, key=_family)
     macros = {detector: _means(row) for detector, row in rows.items() if {r.test_set for r, _ in row} == set(names)}
     lines = []
@@ -61,6 +63,24 @@ def _section(key: tuple[str, str, str, bool], rows: dict[str, list[tuple[Result,
     degraded = "" if degradation == "none" else f", {degradation}"
     title = f"## {suite}, {protocol}{degraded}" + (f": {OTHER.lower()}" if other else "")
     return "\n".join([title, "", markdown(["detector", "macro mean AP", *names, "pooled AP"], lines), "", _counts(rows, names), ""])
+
+
+def _check(rows: dict[str, list[tuple[Result, Path]]]) -> None:
+    """Refuse a table that would compare what cannot be compared."""
+    first_of_set: dict[str, tuple[Result, Path]] = {}
+    for detector, row in rows.items():
+        first_of_row, seen = row[0], set()
+        for result, path in row:
+            other, other_path = first_of_set.setdefault(result.test_set, (result, path))
+            if result.provenance["fingerprint"] != other.provenance["fingerprint"]:
+                raise DataError(f"{path} and {other_path} were not made from the same images. Run the older one again.")
+            same = result.provenance["identity"] == first_of_row[0].provenance["identity"]
+            if not same or result.test_set in seen:
+                raise DataError(
+                    f"{path} and {first_of_row[1]} are not one run of {detector}: its name stands for several weights, or it has "
+                    f"{result.test_set} twice. Run it again on the whole suite, or remove what is out of date."
+                )
+            seen.add(result.test_set)
 
 
 def _means(row: Sequence[tuple[Result, Path]]) -> tuple[Interval, Interval]:

@@ -89,10 +89,16 @@ def result_of(scores: Scores, *, draws: int, seed: int) -> Result:
         detector=known["detector"], test_set=known["test_set"], suite=known["suite"], protocol=known["protocol"],
         degradation=known["degradation"], threshold_logit=known["threshold_logit"], progan_only=known["progan_only"],
         n_real=int((scores.labels == 0).sum()), n_fake=int((scores.labels == 1).sum()), n_failed=int(scores.failed.sum()),
-        failed=[f"{p}: {e}" for p, e in zip(scores.paths[scores.failed], scores.errors[scores.failed], strict=True)][:NAMED_FAILURES],
+        failed=_named_failures(scores),
         draws=draws, seed=seed, limit=known["limit"], metrics=asdict(found), provenance=known, versions=_versions(), commit=_commit(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _named_failures(scores: Scores) -> list[str]:
+    pairs = zip(scores.paths[scores.failed][:NAMED_FAILURES], scores.errors[scores.failed], strict=False)
+    # A file name may hold bytes that are no UTF-8, and this goes into files and to the screen.
+    return [f"{path}: {error}".encode("utf-8", "backslashreplace").decode() for path, error in pairs]
 
 
 def _without_nan(value: Any) -> Any:

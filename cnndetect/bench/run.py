@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cnndetect.bench.scores import Scores, read_scores
 from cnndetect.bench.scoring import Conditions, score_set
 from cnndetect.bench.suites import Suite, TestSet, find_suites
 from cnndetect.bootstrap import Interval, SetScores, macro_average_precision, pooled_average_precision
-from cnndetect.data.folders import Sample, fingerprint, scan
+from cnndetect.data.folders import Sample, clusters, contents, fingerprint, scan
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import DataError, ProtocolError, lookup
@@ -69,17 +70,29 @@ class Benchmark:
 
 
 def benchmark(
-    detector: DetectorLike = None, suite: str | Path = "mini", *, options: Options | None = None, results: str | Path | None = None,
-    device: str | None = None, progress: bool = False,
+    detector: DetectorLike = None,
+    suite: str | Path = "mini",
+    *,
+    protocol: str = Options.protocol,
+    degradation: str = Options.degradation,
+    limit: int | None = Options.limit,
+    batch_size: int = Options.batch_size,
+    draws: int = Options.draws,
+    seed: int = Options.seed,
+    rerun: bool = Options.rerun,
+    results: str | Path | None = None,
+    device: str | None = None,
+    progress: bool = False,
 ) -> Benchmark:
     """Average precision and its neighbours of one detector on one suite.
 
     detector, device: see cnndetect.load.  suite: a name or a folder.  results: folder to write to and resume from.
+    limit: images per class, for a trial that is no result.  The rest: see Options.
 
-    >>> benchmark(lambda images: images.mean(dim=(1, 2, 3)), "mini", options=Options(limit=2, draws=0)).suite  # doctest: +SKIP
+    >>> benchmark(lambda images: images.mean(dim=(1, 2, 3)), "mini", limit=2, draws=0).suite  # doctest: +SKIP
     'mini@1'
     """
-    options = options or Options()
+    options = Options(protocol, degradation, limit, batch_size, draws, seed, rerun)
     (found,) = find_suites(suite)
     ready = load(detector, device=device)
     return run_suite(ready, found, options, results=results_root(results), progress=progress)
@@ -87,9 +100,11 @@ def benchmark(
 
 def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Path, progress: bool = False) -> Benchmark:
     """Score what is missing, then measure. Test sets are checked before the first one is scored."""
-    samples = {test_set.name: _limited(scan(test_set.root), options.limit) for test_set in suite.sets}
+    samples = {test_set.name: limited(scan(test_set.root), options.limit) for test_set in suite.sets}
     kept: list[tuple[Result, Scores]] = []
-    with tqdm(total=sum(map(len, samples.values())), desc=suite.title, unit="image", file=sys.stderr, disable=not progress) as bar:
+    total = sum(map(len, samples.values()))
+    # Where stderr is no terminal, the bar is left out and the lines stay.
+    with tqdm(total=total, desc=suite.title, unit="image", file=sys.stderr, disable=None if progress else True) as bar:
         for test_set in suite.sets:
             started = time.monotonic()
             result, scores = _one(detector, suite, test_set, samples[test_set.name], options, results, bar.update)
@@ -106,6 +121,7 @@ def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Pa
 
 def result_path(results: Path, detector: str, test_set: str, options: Options) -> Path:
     """Where a result lies: DETECTOR/TEST_SET.PROTOCOL[.DEGRADATION].json; trials are kept apart."""
+    detector = re.sub(r"[^A-Za-z0-9_.-]+", "-", detector).strip(".") or "detector"
     folder = results / detector if options.limit is None else results / "not-a-result" / f"{detector}.limit{options.limit}"
     middle = options.protocol if options.degradation == "none" else f"{options.protocol}.{options.degradation}"
     return folder / f"{test_set}.{middle}.json"
@@ -117,19 +133,24 @@ def _one(
 ) -> tuple[Result, Scores]:
     path = result_path(results, detector.name, test_set.name, options)
     scores_path = path.with_suffix(".npz")
+    known_contents = contents(samples)
+    drawn_together = zip(samples, clusters(samples, known_contents), strict=True)
+    samples = tuple(replace(sample, cluster=cluster) for sample, cluster in drawn_together)
     provenance = {
-        "detector": detector.name, "weights_sha256": detector.weights_sha256, "threshold_logit": detector.threshold_logit,
-        "progan_only": detector.progan_only, "suite": suite.title, "test_set": test_set.name, "fingerprint": fingerprint(samples),
+        "detector": detector.name, "weights_sha256": detector.weights_sha256, "identity": detector.identity,
+        "threshold_logit": detector.threshold_logit, "progan_only": detector.progan_only, "suite": suite.title,
+        "test_set": test_set.name, "fingerprint": fingerprint(samples, known_contents=known_contents),
         "protocol": options.protocol, "degradation": options.degradation, "limit": options.limit, "seed": options.seed,
     }
-    # A detector without a file has no identity that outlives this run: it is scored again.
-    if detector.weights_sha256 and not options.rerun:
+    # A detector that nothing proves to be the one of an earlier run is scored again.
+    trusted = detector.identity is not None and not options.rerun
+    if trusted:
         finished = _finished(path, scores_path, provenance, options)
         if finished:
             advance(len(samples))
             return finished
     journal = path.with_suffix(".journal")
-    if options.rerun or not detector.weights_sha256:
+    if not trusted:
         journal.unlink(missing_ok=True)
     conditions = Conditions(options.protocol, options.degradation, options.batch_size, options.seed)
     scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=advance)
@@ -158,7 +179,8 @@ def _finished(path: Path, scores_path: Path, provenance: dict[str, Any], options
     return result, scores
 
 
-def _limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...]:
+def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...]:
+    """At most ``limit`` samples of each class, the same ones every time; all of them for None."""
     if limit is None:
         return samples
     # Evenly spread over the sorted names, so that a trial sees every photograph's neighbourhood.

@@ -1,12 +1,14 @@
 """Samples and a detector in, Scores out: streamed, grouped by size, resumable after a kill.
 
-Every scored batch is appended to a journal and flushed, so a killed run loses at most one batch.
+Every scored batch is one line of a journal, flushed: a killed run loses at most one batch. What was waiting for its
+batch waits again when the run goes on, so the batches, and with them the logits, are those of an unbroken run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,9 @@ from cnndetect.transforms.preprocess import prepare
 # Images wait for others of their size until this many pixels wait; memory stays constant whatever the suite's size.
 WINDOW_PIXELS = 24_000_000
 BATCH_PIXELS = 4_000_000
+
+# An error message may be a page long, and a column of text is as wide as its longest entry.
+REASON_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,10 @@ def score_set(
     waiting = [sample for sample in samples if sample.relative not in done]
     with journal.open("a", encoding="utf-8") as file:
         for names, logits, reasons in _scored(detector, waiting, conditions):
-            lines = [
-                json.dumps([name, logit if np.isfinite(logit) else repr(float(logit)), reason])
-                for name, logit, reason in zip(names, logits, reasons, strict=True)
-            ]
-            file.write("".join(f"{line}\n" for line in lines))
+            batch = [(name, float(logit), reason) for name, logit, reason in zip(names, logits, reasons, strict=True)]
+            file.write(json.dumps(batch) + "\n")
             file.flush()
-            done.update({n: (float(x), reason) for n, x, reason in zip(names, logits, reasons, strict=True)})
+            done.update({name: (logit, reason) for name, logit, reason in batch})
             advance(len(names))
     return Scores(
         paths=np.array([s.relative for s in samples]),
@@ -101,8 +103,8 @@ def _scored(
                 array = to_rgb_array(sample.path)
                 array = degrade(array, conditions.degradation, seed=_image_seed(sample, conditions))
                 yield sample.relative, prepare(array, conditions.protocol)
-            except CnndetectError as error:
-                failures.append((sample.relative, str(error)))
+            except (CnndetectError, MemoryError) as error:
+                failures.append((sample.relative, _reason(error, sample)))
 
     def failed() -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
         while failures:
@@ -123,15 +125,21 @@ def _try(detector: Detector, images: torch.Tensor) -> tuple[np.ndarray, list[str
         raise  # a detector of the wrong shape is wrong on every image
     except Exception as error:  # noqa: BLE001  a user's detector may raise anything; the reason is kept
         if len(images) == 1:
-            return np.array([np.nan]), [f"detector failed: {type(error).__name__}: {error}"]
+            return np.array([np.nan]), [f"detector failed: {type(error).__name__}: {error}"[:REASON_LENGTH]]
         parts = [_try(detector, image[None]) for image in images]
         return np.concatenate([logit for logit, _ in parts]), [reason for _, reasons in parts for reason in reasons]
     return logits, ["detector returned NaN" if np.isnan(logit) else "" for logit in logits]
 
 
 def _image_seed(sample: Sample, conditions: Conditions) -> int:
-    digest = hashlib.sha256(f"{conditions.seed}\t{sample.relative}".encode()).digest()
-    return int.from_bytes(digest[:8], "big")
+    name = f"{conditions.seed}\t{sample.relative}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "big")
+
+
+def _reason(error: Exception, sample: Sample) -> str:
+    """The message, with the image's name inside the set in place of where it lies on this machine."""
+    text = str(error) or type(error).__name__
+    return text.replace(str(sample.path), sample.relative)[:REASON_LENGTH]
 
 
 def _room(size: tuple[int, int], batch_size: int) -> int:
@@ -143,14 +151,20 @@ def _stack(group: list[tuple[Any, torch.Tensor]]) -> tuple[list[Any], torch.Tens
 
 
 def _read_journal(path: Path, provenance: dict[str, Any]) -> dict[str, tuple[float, str]]:
-    """What an interrupted run has scored; a journal of other provenance starts afresh. A cut last line is left out."""
-    head = json.dumps(provenance, sort_keys=True)
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-    if not lines or lines[0] != head:
+    """What an interrupted run has scored; a journal of other provenance starts afresh. A torn last line is cut off."""
+    head = json.dumps(provenance, sort_keys=True).encode()
+    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    if lines[0] != head or len(lines) == 1:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(head + "\n", encoding="utf-8")
+        path.write_bytes(head + b"\n")
         return {}
-    whole = lines[1:-1]
-    if lines[-1]:
-        path.write_text("\n".join([head, *whole]) + "\n", encoding="utf-8")
-    return {name: (float(logit), reason) for name, logit, reason in map(json.loads, whole)}
+    done: dict[str, tuple[float, str]] = {}
+    whole = len(head) + 1
+    for line in lines[1:-1]:
+        try:
+            done.update({name: (logit, reason) for name, logit, reason in json.loads(line)})
+        except ValueError:
+            break
+        whole += len(line) + 1
+    os.truncate(path, whole)
+    return done

@@ -34,6 +34,13 @@ class Suite:
     version: int
     sets: tuple[TestSet, ...]
 
+    def __post_init__(self) -> None:
+        names = [test_set.name for test_set in self.sets]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            folders = ", ".join(str(test_set.root) for test_set in self.sets if test_set.name in doubled)
+            raise LayoutError(f"The suite {self.name} has several test sets called {doubled} ({folders}). Rename their folders.")
+
     @property
     def title(self) -> str:
         return f"{self.name}@{self.version}"
@@ -72,7 +79,7 @@ def _test_sets(root: Path) -> tuple[TestSet, ...]:
         return ()
     if any((root / name).exists() for name in (REAL, FAKE, SHARED_REALS)):
         return (TestSet(_plain(root.resolve().name), root),)
-    names = [child for child in root.iterdir() if child.is_dir() and find_sets(child)]
+    names = [child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".") and find_sets(child)]
     place = {name: index for index, name in enumerate(FAMILY_ORDER)}
     return tuple(TestSet(_plain(child.name), child) for child in sorted(names, key=lambda c: (place.get(c.name, 99), c.name)))
 

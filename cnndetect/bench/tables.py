@@ -36,10 +36,14 @@ def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
         [r.test_set, *(percent(Interval(**r.metrics[name])) for name in COLUMNS), f"{r.n_real}/{r.n_fake}", r.n_failed]
         for r in benchmark.results
     ]
-    rows.append(["**macro mean AP**", percent(benchmark.macro)] + [""] * (len(head) - 2))
-    rows.append(["pooled AP", percent(benchmark.pooled)] + [""] * (len(head) - 2))
+    empty: list[object] = [""] * (len(head) - 2)
+    rows.append(["**macro mean AP**", percent(benchmark.macro), *empty])
+    rows.append(["pooled AP", percent(benchmark.pooled), *empty])
     text = tabulate(rows, head, tablefmt="latex" if style == "latex" else "github", disable_numparse=True)
-    return "\n".join([_title(benchmark), "", text, "", _legend(benchmark)])
+    around = [_title(benchmark), _legend(benchmark)]
+    if style == "latex":
+        around = ["% " + words.replace("\n", "\n% ") for words in around]
+    return "\n".join([around[0], "", text, "", around[1]])
 
 
 def percent(interval: Interval) -> str:

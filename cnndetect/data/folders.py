@@ -7,6 +7,7 @@ that several sets share the same reals.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,16 @@ SHARED_REALS = "0_real.txt"
 PHOTO_MARK = "__"
 
 
+# Stands for the content of a file that cannot be read.
+UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One image: where it lies, 0 real or 1 fake, its name inside the set, and the photograph it comes from."""
+    """One image: where it lies, 0 real or 1 fake, its name inside the set, and the photograph it comes from.
+
+    cluster: the photograph's name where the file's name tells it, else ``relative``: an image of its own.
+    """
 
     path: Path
     label: int
@@ -39,9 +47,8 @@ def scan(root: str | Path) -> tuple[Sample, ...]:
     root = Path(root)
     sets = find_sets(root)
     if not sets:
-        found = ", ".join(sorted(path.name for path in root.iterdir())[:8]) if root.is_dir() else "no such folder"
         raise LayoutError(
-            f"{root} holds no test set (found: {found or 'nothing'}). "
+            f"{root} holds no test set (found: {_found(root)}). "
             f"Expected {REAL}/ and {FAKE}/, at the top or one folder per class."
         )
     samples = [sample for folder in sets for sample in _scan_one(folder, root)]
@@ -51,59 +58,104 @@ def scan(root: str | Path) -> tuple[Sample, ...]:
 def find_sets(root: str | Path) -> list[Path]:
     """Folders at or below ``root`` that hold a class folder, sorted."""
     root = Path(root)
-    if not root.is_dir():
-        return []
+    return _sets_below(root, (root.resolve(),)) if root.is_dir() else []
+
+
+def contents(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """SHA-256 of every file, in order; UNREADABLE for a file that cannot be read."""
+    return tuple(_content(sample.path) for sample in samples)
+
+
+def fingerprint(samples: Sequence[Sample], *, known_contents: Sequence[str] | None = None) -> str:
+    """SHA-256 over the names, labels and contents of a set; the order does not matter.
+
+    known_contents: what ``contents`` gave for the same samples, so that no file is read twice.
+    """
+    found = contents(samples) if known_contents is None else known_contents
+    lines = [f"{sample.relative}\t{sample.label}\t{content}" for sample, content in zip(samples, found, strict=True)]
+    # A file name may hold bytes that are no UTF-8.
+    return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def clusters(samples: Sequence[Sample], known_contents: Sequence[str]) -> list[str]:
+    """What the bootstrap draws together, in this set and over all sets: crops of one photograph, or equal files.
+
+    A file's name alone would not do: 0_real/0001.png is another image in every test set, while CRN and IMLE hold copies
+    of the same reals.
+    """
+    own = [sample.cluster == sample.relative for sample in samples]
+    readable = [content != UNREADABLE for content in known_contents]
+    columns = zip(samples, known_contents, own, readable, strict=True)
+    return [content[:16] if alone and known else sample.cluster for sample, content, alone, known in columns]
+
+
+def _sets_below(root: Path, above: tuple[Path, ...]) -> list[Path]:
     if any((root / name).exists() for name in (REAL, FAKE, SHARED_REALS)):
         return [root]
-    return [found for child in sorted(root.iterdir()) if child.is_dir() for found in find_sets(child)]
-
-
-def fingerprint(samples: Sequence[Sample]) -> str:
-    """SHA-256 over the names, labels and contents of a set; the order does not matter."""
-    lines = []
-    for sample in samples:
-        digest = hashlib.sha256()
-        try:
-            digest.update(sample.path.read_bytes())
-            content = digest.hexdigest()
-        except OSError:
-            content = "unreadable"
-        lines.append(f"{sample.relative}\t{sample.label}\t{content}")
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+    try:
+        children = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
+    except OSError as error:
+        raise LayoutError(f"{root} cannot be read: {error.strerror}. Check its permissions.") from error
+    # A link back up would never end.
+    below = [child for child in children if child.resolve() not in above]
+    return [found for child in below for found in _sets_below(child, (*above, child.resolve()))]
 
 
 def _scan_one(folder: Path, root: Path) -> list[Sample]:
     if (folder / REAL).is_dir() and (folder / SHARED_REALS).exists():
         raise LayoutError(f"{folder} has both {REAL}/ and {SHARED_REALS}. Expected one of them; remove the other.")
-    reals = _shared(folder / SHARED_REALS) if (folder / SHARED_REALS).exists() else list_images(folder / REAL)
-    fakes = list_images(folder / FAKE)
-    for files, name in ((reals, REAL), (fakes, FAKE)):
+    shared = (folder / SHARED_REALS).exists()
+    reals = _shared(folder / SHARED_REALS) if shared else _images(folder / REAL)
+    fakes = _images(folder / FAKE)
+    for files, name in ((reals, SHARED_REALS if shared else REAL), (fakes, FAKE)):
         if not files:
             state = "is empty" if (folder / name).exists() else "is missing"
             raise LayoutError(
-                f"{folder / name} {state}: it has no images ({', '.join(EXTENSIONS)}). A test set needs both {REAL}/ and {FAKE}/."
+                f"{folder / name} {state} (found in {folder.name}/: {_found(folder)}). A test set needs both {REAL}/ and "
+                f"{FAKE}/, each with images ({', '.join(EXTENSIONS[:4])}, ...)."
             )
-    samples = []
-    for files, label in ((reals, 0), (fakes, 1)):
-        for path in files:
-            relative = _relative(path, folder, root)
-            samples.append(Sample(path, label, relative, _cluster(path, relative, folder)))
-    return samples
+    # A shared real is named as if it lay inside the set.
+    named = [(path, 0, folder / REAL / path.name if shared else path) for path in reals]
+    named += [(path, 1, path) for path in fakes]
+    return [_sample(path, label, name.relative_to(root).as_posix()) for path, label, name in named]
+
+
+def _images(folder: Path) -> list[Path]:
+    return list_images(folder) if folder.is_dir() else []
 
 
 def _shared(file: Path) -> list[Path]:
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [(file.parent / line).resolve() for line in lines]
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise LayoutError(f"{file} cannot be read ({error}). Expected UTF-8 text, one path a line.") from error
+    paths = [(file.parent / line).resolve() for line in lines if line]
+    doubled = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
+    if doubled:
+        raise LayoutError(
+            f"{file} names {doubled[0]!r} more than once ({len(doubled)} such names). Inside a set a real is known by its "
+            "file name; expected every name once."
+        )
+    return paths
 
 
-def _relative(path: Path, folder: Path, root: Path) -> str:
-    if path.is_relative_to(root):
-        return path.relative_to(root).as_posix()
-    # A shared real lies outside the set; it is named as if it lay inside.
-    return (folder.relative_to(root) / REAL / path.name).as_posix()
+def _found(folder: Path) -> str:
+    if not folder.is_dir():
+        return "no such folder"
+    names = sorted(path.name for path in folder.iterdir())
+    return (", ".join(names[:8]) + (", ..." if len(names) > 8 else "")) or "nothing"
 
 
-def _cluster(path: Path, relative: str, folder: Path) -> str:
-    if PHOTO_MARK in path.stem:
-        return path.stem.split(PHOTO_MARK)[0]
-    return relative if path.is_relative_to(folder) else f"{path.parent.name}/{path.name}"
+def _content(path: Path) -> str:
+    try:
+        if not path.is_file():  # a pipe would block for ever
+            return UNREADABLE
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE
+
+
+def _sample(path: Path, label: int, relative: str) -> Sample:
+    cluster = path.stem.split(PHOTO_MARK)[0] if PHOTO_MARK in path.stem else relative
+    return Sample(path, label, relative, cluster)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,12 @@ from cnndetect.errors import ProtocolError
 class Detector:
     """A network ready to score.
 
-    network: [N, 3, H, W] normalised float32 -> [N] (or [N, 1]) logits, higher is more fake.
+    network: [N, 3, H, W] normalised float32 -> [N] (or [N, 1]) logits, higher is more fake.  A Module is put on the device
+    and into evaluation mode, and stays so.
     threshold_logit: chosen on validation and frozen, None where unknown.  weights_sha256: None where there is no file.
     progan_only: whether it was trained on ProGAN images alone; only such detectors enter the main table.
+    identity: what proves in another run that this is the same detector, weights_sha256 by default. Without one, nothing
+    that was scored before is trusted.
     """
 
     name: str
@@ -29,8 +33,11 @@ class Detector:
     progan_only: bool | None = None
     device: str = "cpu"
     record: dict[str, Any] = field(default_factory=dict)
+    identity: str | None = None
 
     def __post_init__(self) -> None:
+        if self.identity is None:
+            object.__setattr__(self, "identity", self.weights_sha256)
         if isinstance(self.network, nn.Module):
             self.network.to(self.device).eval()
 
@@ -40,7 +47,10 @@ class Detector:
 
         Raises ProtocolError where the network returns another shape.
         """
-        result = self.network(images.to(self.device))
+        # TF32, the default of convolutions on CUDA, would move the logits by a thousandth.
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if torch.device(self.device).type == "cuda" else nullcontext()
+        with exact:
+            result = self.network(images.to(self.device))
         if not isinstance(result, Tensor) or result.shape not in ((len(images),), (len(images), 1)):
             given = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise ProtocolError(f"Detector {self.name} returned {given} for {len(images)} images. Expected [{len(images)}] logits.")

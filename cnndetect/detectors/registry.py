@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.resnet import resnet50_one_logit
@@ -44,11 +47,31 @@ def load(detector: DetectorLike = None, *, device: str | None = None) -> Detecto
     if callable(detector):
         return _wrap(detector, getattr(detector, "__name__", type(detector).__name__), device)
     text = str(detector)
-    if text not in WEIGHTS and (text.endswith(SUFFIXES) or Path(text).is_file()):
+    if _is_file(text):
         return _from_file(Path(text), device)
     if ":" in text:
-        return _wrap(_factory(text)(), text.replace(":", "."), device)
+        factory = _factory(text)
+        network = factory()
+        return _wrap(network, name_of(text), device, identity=_identity(factory, network))
     return _from_registry(text, device)
+
+
+def name_of(detector: str | Path | None) -> str:
+    """The name that ``load`` gives, without loading; a factory that returns a Detector may choose its own.
+
+    Raises UnknownNameError for an unknown name, WeightsError for a file that does not exist.
+
+    >>> name_of("package.module:factory")
+    'package.module.factory'
+    """
+    text = str(DEFAULT_DETECTOR if detector is None else detector)
+    if _is_file(text):
+        path = Path(text)
+        if not path.is_file():
+            raise WeightsError(f"{path} does not exist. Expected a weights file: {', '.join(SUFFIXES)}.")
+        # The trainer calls its best weights "best"; the run's name is the folder's.
+        return path.resolve().parent.name if path.stem == "best" else path.stem
+    return text.replace(":", ".") if ":" in text else lookup("detector", WEIGHTS, text).name
 
 
 def choose_device(device: str | None) -> str:
@@ -72,13 +95,30 @@ def _from_registry(name: str, device: str) -> Detector:
 
 
 def _from_file(path: Path, device: str) -> Detector:
+    name = name_of(path)
     network = resnet50_one_logit()
     fit_state(network, load_state(path), source=str(path))
-    # A run folder of ours has the record beside the weights; only the frozen threshold is taken from it.
+    digest = file_sha256(path)
+    return Detector(name, network, threshold_logit=_threshold_beside(path, digest), weights_sha256=digest, device=device)
+
+
+def _is_file(text: str) -> bool:
+    return text not in WEIGHTS and (text.lower().endswith(SUFFIXES) or Path(text).is_file())
+
+
+def _threshold_beside(path: Path, digest: str) -> float | None:
+    """The frozen threshold of a run folder's record.json, where that record is of this very file."""
     beside = path.with_name("record.json")
-    record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-    name = path.parent.name if path.stem == "best" else path.stem
-    return Detector(name, network, threshold_logit=record.get("threshold_logit"), weights_sha256=file_sha256(path), device=device)
+    if not beside.is_file():
+        return None
+    try:
+        record = json.loads(beside.read_text(encoding="utf-8"))
+        fits = record["weights_sha256"] == digest and record["threshold_logit"] is not None
+        return float(record["threshold_logit"]) if fits else None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise WeightsError(
+            f"{beside} is no record of a training run ({error!r}). Expected weights_sha256 and threshold_logit; mend or move it."
+        ) from error
 
 
 def _factory(spec: str) -> Callable:
@@ -87,16 +127,40 @@ def _factory(spec: str) -> Callable:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+        factory = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
         raise WeightsError(
             f"{spec!r} cannot be imported ({error}). Expected package.module:factory, a function without arguments."
         ) from error
+    if not callable(factory):
+        raise WeightsError(f"{spec!r} is a {type(factory).__name__}. Expected a function without arguments that returns a detector.")
+    return factory
 
 
-def _wrap(network: object, name: str, device: str) -> Detector:
+def _wrap(network: object, name: str, device: str, *, identity: str | None = None) -> Detector:
     if isinstance(network, Detector):
         return replace(network, device=device)
     if not callable(network):
         raise ProtocolError(f"{name} gave a {type(network).__name__}. Expected a callable [N, 3, H, W] -> [N], or a Detector.")
-    return Detector(name, network, device=device)
+    return Detector(name, network, device=device, identity=identity)
+
+
+def _identity(factory: Callable, network: object) -> str | None:
+    """SHA-256 of the weights, the layers and the source of a factory's Module; None where these cannot be seen.
+
+    A plain function may read weights from anywhere, so nothing proves that it is the function of another run.
+    """
+    if not isinstance(network, nn.Module):
+        return None
+    digest = hashlib.sha256(str(network).encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    written: list[Callable] = [factory, *map(type, network.modules())]
+    try:
+        sources = {inspect.getsourcefile(thing) for thing in written}
+        for content in sorted(Path(source).read_bytes() for source in sources if source):
+            digest.update(content)
+    except (OSError, TypeError):
+        return None
+    return digest.hexdigest()

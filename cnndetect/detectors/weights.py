@@ -57,7 +57,7 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"{path} does not exist. Expected a weights file: .safetensors, .pth or .pt.")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             state = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -69,7 +69,10 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict. Expected tensors by name, or a dict with the key 'model'.")
     # A network trained with DataParallel has every name behind "module.".
-    return from_int8({name.removeprefix("module."): value for name, value in state.items()})
+    try:
+        return from_int8({name.removeprefix("module."): value for name, value in state.items()})
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
 
 
 def fit_state(network: nn.Module, state: dict[str, Tensor], *, source: str) -> None:

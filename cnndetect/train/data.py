@@ -213,8 +213,8 @@ def _file_bytes(path: Path) -> int:
 def _check_size(sample: Sample, image: np.ndarray, config: AugmentConfig) -> None:
     if min(image.shape[:2]) < config.crop_px:
         raise ImageError(
-            f"{sample.path} is {image.shape[1]}x{image.shape[0]} px (resize_px={config.resize_px}), too "
-            f"small for a random crop of {config.crop_px} px. Lower crop_px, or set resize_px to at least that."
+            f"{sample.path} is {image.shape[1]}x{image.shape[0]} px (resize_px={config.resize_px}): too "
+            f"small for a random crop of {config.crop_px} px. Lower crop_px, or raise resize_px to that."
         )
 
 

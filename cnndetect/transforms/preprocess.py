@@ -69,7 +69,7 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
 
     array: uint8 [H, W, 3].  Returns float32 [3, H, W].
     >>> float(to_tensor(np.full((1, 1, 3), 255, np.uint8))[0, 0, 0])
-    2.2489082813262940
+    2.248908281326294
     """
     check_rgb(array)
     planes = torch.from_numpy(array.transpose(2, 0, 1).copy())  # [H, W, 3] -> [3, H, W]

@@ -1,0 +1,79 @@
+"""The public face: exactly these names, quick to import, and a `score` that stays callable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import cnndetect
+
+NAMES = ["benchmark", "list_detectors", "list_suites", "load", "score"]
+
+# Each order starts with no module of the package; says what score gave, and whether it is still the function itself.
+ORDERS = """
+import inspect, sys, types
+import numpy
+
+for before in (
+    "import cnndetect",
+    "import cnndetect.score",
+    "import cnndetect; cnndetect.score; import cnndetect.score",
+    "from cnndetect.score import main, score",
+    "from cnndetect import score; import cnndetect.score; import cnndetect.scoring",
+):
+    for name in [name for name in sys.modules if name.split(".")[0] == "cnndetect"]:
+        del sys.modules[name]
+    exec(before)
+    import cnndetect
+
+    value = cnndetect.score(numpy.zeros((4, 4, 3), numpy.uint8), detector=lambda batch: batch.mean((1, 2, 3)) * 0)
+    assert list(inspect.signature(cnndetect.score).parameters)[:2] == ["img", "detector"]
+    print(value, isinstance(cnndetect.score, types.FunctionType))
+"""
+
+
+def _python(program: str) -> str:
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", program]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_the_public_names_are_exact_and_callable() -> None:
+    assert sorted(cnndetect.__all__) == NAMES
+    for name in NAMES:
+        assert callable(getattr(cnndetect, name)), name
+        assert name in dir(cnndetect)
+    namespace: dict[str, object] = {}
+    exec("from cnndetect import *", namespace)
+    assert sorted(set(namespace) - {"__builtins__"}) == NAMES
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = Path(__file__).resolve().parent.parent / "pyproject.toml"
+    if not project.exists():
+        pytest.skip("not a checkout")
+    assert cnndetect.__version__ == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+
+
+def test_an_unknown_name_lists_the_public_ones() -> None:
+    with pytest.raises(AttributeError, match="'scores'.*list_detectors"):
+        cnndetect.scores  # noqa: B018
+
+
+def test_import_is_quick_and_leaves_torch_alone() -> None:
+    program = (
+        "import sys, time; start = time.perf_counter(); import cnndetect; seconds = time.perf_counter() - start; "
+        "print(seconds, sorted({'torch', 'numpy', 'PIL', 'scipy'} & set(sys.modules)))"
+    )
+    found = [_python(program).split(" ", 1) for _ in range(3)]
+    assert {heavy.strip() for _, heavy in found} == {"[]"}
+    assert min(float(seconds) for seconds, _ in found) < 0.3
+
+
+def test_score_is_callable_in_every_order_of_imports() -> None:
+    assert _python(ORDERS).splitlines() == ["0.5 True", "0.5 False", "0.5 False", "0.5 False", "0.5 False"]
