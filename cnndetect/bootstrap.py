@@ -1,8 +1,9 @@
 """Labels, logits and clusters in, figures with 95 % intervals out.
 
 Percentile bootstrap over *clusters*: images of one photograph, real or fake, are drawn together. Clusters are drawn
-within three strata (those with reals only, with fakes only, with both), so singletons give the plain stratified
-bootstrap. Draw k of seed s uses its own stream (s, k): threads never change a figure.
+within strata, one per combination of test sets and classes that a cluster reaches into, so singletons give the plain
+stratified bootstrap and no test set ever loses a class. Draw k of seed s uses its own stream (s, k): threads never
+change a figure.
 """
 
 from __future__ import annotations

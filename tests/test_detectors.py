@@ -12,7 +12,6 @@ from torchvision import models, transforms
 
 from cnndetect.detectors import registry, weights
 from cnndetect.detectors.base import Detector
-from cnndetect.detectors.quantize import from_int8, to_int8
 from cnndetect.detectors.resnet import resnet50_one_logit
 from cnndetect.errors import ProtocolError, UnknownNameError, WeightsError
 from cnndetect.transforms.preprocess import prepare
@@ -70,25 +69,6 @@ def test_every_kind_of_file_gives_the_same_logits(network, official, tmp_path) -
     expected = registry.load(official, device="cpu").logits(images)
     for name in ("a.safetensors", "b.pt", "c.pth"):
         assert torch.equal(registry.load(tmp_path / name, device="cpu").logits(images), expected), name
-
-
-def test_int8_is_a_quarter_of_the_size_and_near(network, tmp_path) -> None:
-    state = network.state_dict()
-    packed = to_int8(state)
-    back = from_int8(packed)
-    assert set(back) == set(state)
-    for key, value in state.items():
-        if value.is_floating_point() and value.ndim >= 2:
-            step = value.abs().flatten(1).amax(1) / 127
-            error = (back[key] - value).abs().flatten(1).amax(1)
-            assert (error <= step / 2 + 1e-7).all(), key
-        else:
-            assert torch.equal(back[key], value), key
-    save_file(packed, tmp_path / "small.safetensors")
-    assert (tmp_path / "small.safetensors").stat().st_size < 24.5e6
-    images = torch.randn(4, 3, 64, 64)
-    before, after = network(images), registry.load(tmp_path / "small.safetensors", device="cpu").logits(images)
-    assert (after - before).abs().max() < 0.05 * before.abs().max() + 0.02
 
 
 def test_a_state_that_does_not_fit_is_refused_by_its_keys(network, tmp_path) -> None:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -53,8 +54,8 @@ class Scores:
 def read_scores(path: str | Path) -> Scores:
     """Scores of a file that ``Scores.save`` wrote. Raises DataError."""
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
             columns = {key: content[key] for key in ("paths", "clusters", "labels", "logits", "errors")}
             return Scores(**columns, provenance=json.loads(str(content["provenance"])))
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} is not a file of scores ({error}). Make it with: python -m cnndetect.bench") from error
