@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import hashlib
+import importlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_threshold_of_other_weights_is_not_taken(run_folder, tmp_path) -> None
     (tmp_path / "best.safetensors").hardlink_to(run_folder / "best.safetensors")
     (tmp_path / "record.json").write_text(json.dumps({"weights_sha256": "0" * 64, "threshold_logit": 3.0}))
     assert load(tmp_path / "best.safetensors", device="cpu").threshold_logit is None
-    for content in ("{", "[]", '{"weights_sha256": 1}'):
+    for content in ("{", "[]", '{"threshold_logit": 1}'):
         (tmp_path / "record.json").write_text(content)
         with pytest.raises(WeightsError, match="record.json is no record"):
             load(tmp_path / "best.safetensors", device="cpu")
@@ -152,3 +153,9 @@ def test_logits_are_float32_on_the_cpu_without_gradient() -> None:
     for result in (torch.float64, torch.float16):
         found = Detector("x", lambda images, d=result: images.mean(dim=(1, 2, 3), keepdim=False).to(d)).logits(torch.ones(2, 3, 4, 4))
         assert found.dtype == torch.float32 and found.shape == (2,) and not found.requires_grad and found.device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["detectors.quantize", "detectors.registry", "detectors.resnet", "bench.tables", "bench.run"])
+def test_examples_run(name) -> None:
+    found = doctest.testmod(importlib.import_module(f"cnndetect.{name}"))
+    assert found.attempted > 0 and not found.failed

@@ -36,7 +36,7 @@ def test_every_kind_of_file_gives_float32(tmp_path, name, dtype) -> None:
     else:
         torch.save({"model": state, "optimizer": {"state": {}}, "total_steps": 5} if name == "c.pth" else state, tmp_path / name)
     found = load_state(tmp_path / name)
-    assert list(found) == list(state)
+    assert found.keys() == state.keys()
     for key, value in found.items():
         assert value.dtype == (torch.int64 if key.endswith("tracked") else torch.float32)
         assert torch.equal(value, state[key].to(value.dtype))

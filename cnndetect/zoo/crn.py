@@ -9,7 +9,6 @@ annotation, EfficientNet-Lite0 features instead of VGG-19.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from cnndetect.zoo.features import PerceptualFeatures, perceptual_distance
 from cnndetect.zoo.labels import CLASSES, fit_centres, label_maps, one_hot
-from cnndetect.zoo.loop import Loop, run
+from cnndetect.zoo.loop import fit
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,12 @@ def train(photos: Tensor, config: CRNConfig, out: Path, *, device: str = "cpu", 
     torch.manual_seed(config.seed)
     network = Network(config).to(device)
     features = PerceptualFeatures().to(device)
-    adam = torch.optim.Adam(network.parameters(), config.lr)
 
     # The labels come from the training photographs alone and are kept as bytes.
     network.centres.copy_(fit_centres(photos, seed=config.seed))
     maps = label_maps(photos, network.centres.cpu())
 
-    def step(index: int, rng: torch.Generator) -> Mapping[str, float]:
-        adam.param_groups[0]["lr"] = config.lr * (0.25 if index >= 0.7 * config.steps else 1.0)
+    def loss_of(rng: torch.Generator) -> Tensor:
         chosen = torch.randint(len(photos), (config.batch,), generator=rng)
         photo = (photos[chosen].float() / 255).to(device)
         layout = one_hot(maps[chosen]).to(device)
@@ -97,14 +94,9 @@ def train(photos: Tensor, config: CRNConfig, out: Path, *, device: str = "cpu", 
             photo, layout = photo.flip(3), layout.flip(3)
         with torch.no_grad():
             target = features(photo)
-        loss = perceptual_distance(features(network(layout)), target).mean()
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        adam.step()
-        return {"perceptual": loss.item()}
+        return perceptual_distance(features(network(layout)), target).mean()
 
-    loop = Loop(config.steps, out, seed=config.seed, checkpoint_seconds=checkpoint_seconds)
-    return run(loop, step, {"network": network, "adam": adam}, config=config)
+    return fit(network, loss_of, config, out, lr_drop=0.25, checkpoint_seconds=checkpoint_seconds)
 
 
 @torch.no_grad()

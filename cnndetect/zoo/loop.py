@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -66,6 +67,38 @@ def run(loop: Loop, step: Step, state: Mapping[str, nn.Module | torch.optim.Opti
                 save(path, {"step": index + 1, "config": described, "state": {k: v.state_dict() for k, v in state.items()}})
                 saved = time.monotonic()
     return path
+
+
+class Schedule(Protocol):
+    """What ``fit`` needs of a family's configuration."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def fit(
+    network: nn.Module, loss_of: Callable[[torch.Generator], torch.Tensor], config: Schedule, out: Path, *,
+    lr_drop: float, clip_norm: float | None = None, checkpoint_seconds: float = 120.0,
+) -> Path:
+    """Train a network without an adversary: Adam on ``loss_of``, the learning rate times ``lr_drop`` for the last 30 %."""
+    adam = torch.optim.Adam(network.parameters(), config.lr)
+
+    def step(index: int, rng: torch.Generator) -> Mapping[str, float]:
+        adam.param_groups[0]["lr"] = config.lr * (lr_drop if index >= 0.7 * config.steps else 1.0)
+        loss = loss_of(rng)
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+        adam.step()
+        return {"loss": loss.item()}
+
+    loop = Loop(config.steps, out, seed=config.seed, checkpoint_seconds=checkpoint_seconds)
+    return run(loop, step, {"network": network, "adam": adam}, config=config)
 
 
 def generator_for(seed: int, index: int, *, device: str = "cpu") -> torch.Generator:

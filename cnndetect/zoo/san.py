@@ -8,7 +8,6 @@ Reduced: 128 px, 32 feature maps instead of 64, 3 groups of 3 blocks instead of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnndetect.zoo.loop import Loop, augmented_batch, run
+from cnndetect.zoo.loop import augmented_batch, fit
 
 SCALE = 4
 
@@ -148,20 +147,12 @@ def train(photos: Tensor, config: SANConfig, out: Path, *, device: str = "cpu", 
     """Train on ``photos`` [N, 3, 128, 128] uint8 and return the checkpoint's path. Resumes."""
     torch.manual_seed(config.seed)
     network = Network(config).to(device)
-    adam = torch.optim.Adam(network.parameters(), config.lr)
 
-    def step(index: int, rng: torch.Generator) -> Mapping[str, float]:
-        adam.param_groups[0]["lr"] = config.lr * (0.25 if index >= 0.7 * config.steps else 1.0)
+    def loss_of(rng: torch.Generator) -> Tensor:
         photo = augmented_batch(photos, config.batch, rng).to(device)
-        loss = F.l1_loss(network(reduce_four(photo)), photo)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        adam.step()
-        return {"l1": loss.item()}
+        return F.l1_loss(network(reduce_four(photo)), photo)
 
-    loop = Loop(config.steps, out, seed=config.seed, checkpoint_seconds=checkpoint_seconds)
-    return run(loop, step, {"network": network, "adam": adam}, config=config)
+    return fit(network, loss_of, config, out, lr_drop=0.25, clip_norm=1.0, checkpoint_seconds=checkpoint_seconds)
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ quantised to 14 bits), 128 px, 16 to 128 feature maps instead of 32 to 512.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnndetect.zoo.loop import Loop, augmented_batch, run
+from cnndetect.zoo.loop import augmented_batch, fit
 
 
 @dataclass(frozen=True)
@@ -79,20 +78,13 @@ def train(photos: Tensor, config: SITDConfig, out: Path, *, device: str = "cpu",
     """Train on ``photos`` [N, 3, 128, 128] uint8 and return the checkpoint's path. Resumes."""
     torch.manual_seed(config.seed)
     network = Network(config).to(device)
-    adam = torch.optim.Adam(network.parameters(), config.lr)
 
-    def step(index: int, rng: torch.Generator) -> Mapping[str, float]:
-        # The paper drops the learning rate tenfold at half of the schedule.
-        adam.param_groups[0]["lr"] = config.lr * (0.1 if index >= 0.7 * config.steps else 1.0)
+    def loss_of(rng: torch.Generator) -> Tensor:
         photo = augmented_batch(photos, config.batch, rng).to(device)
-        loss = F.l1_loss(network(expose(photo, config, rng)), photo)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        adam.step()
-        return {"l1": loss.item()}
+        return F.l1_loss(network(expose(photo, config, rng)), photo)
 
-    loop = Loop(config.steps, out, seed=config.seed, checkpoint_seconds=checkpoint_seconds)
-    return run(loop, step, {"network": network, "adam": adam}, config=config)
+    # The paper drops the learning rate tenfold at half of the schedule.
+    return fit(network, loss_of, config, out, lr_drop=0.1, checkpoint_seconds=checkpoint_seconds)
 
 
 @torch.no_grad()

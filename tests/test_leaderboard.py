@@ -1,0 +1,133 @@
+"""The leaderboard: rebuilt from files alone, and refused where it would compare what cannot be compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from drawn_suite import brightness, draw_suite, named, run
+from PIL import Image
+
+from cnndetect.bench.__main__ import main
+from cnndetect.bench.leaderboard import leaderboard
+from cnndetect.errors import DataError
+
+
+@pytest.fixture
+def suite(tmp_path) -> Path:
+    return draw_suite(tmp_path / "suite")
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of every table row below its head, tables one after the other."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    return [line for line in lines if line[0] != "detector" and not line[0].startswith(("-", ":"))]
+
+
+def test_rows_are_detectors_best_first_and_columns_generators_in_the_papers_order(suite, tmp_path) -> None:
+    good = run(suite, tmp_path / "r")
+    run(suite, tmp_path / "r", named(lambda images: -brightness(images), "upside-down"))
+    text = leaderboard(tmp_path / "r")
+    head = next(line for line in text.splitlines() if line.startswith("| detector"))
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["detector", "macro mean AP", "biggan", "crn", "pooled AP"]
+    assert [row[0] for row in rows(text)] == ["brightness", "upside-down"]
+    macro, pooled = (f"{100 * x.value:.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in (good.macro, good.pooled))
+    assert rows(text)[0][1] == macro and rows(text)[0][4] == pooled
+    assert "biggan 4/4, crn 4/4" in text
+
+
+def test_it_needs_no_images_and_comes_out_the_same_twice(suite, tmp_path) -> None:
+    run(suite, tmp_path / "r")
+    shutil.rmtree(suite)
+    assert leaderboard(tmp_path / "r") == leaderboard(tmp_path / "r")
+
+
+def test_protocols_degradations_and_suites_have_tables_of_their_own(suite, tmp_path) -> None:
+    run(suite, tmp_path / "r")
+    run(suite, tmp_path / "r", protocol="crop224")
+    run(suite, tmp_path / "r", degradation="jpeg_50")
+    run(draw_suite(tmp_path / "other", families=("san",)), tmp_path / "r")
+    run(suite, tmp_path / "r", limit=2)
+    titles = [line for line in leaderboard(tmp_path / "r").splitlines() if line.startswith("## ")]
+    assert titles == ["## other@0, nocrop", "## suite@0, crop224", "## suite@0, nocrop", "## suite@0, nocrop, jpeg_50"]
+
+
+def test_an_incomplete_row_has_no_mean(suite, tmp_path) -> None:
+    run(suite, tmp_path / "r")
+    run(suite, tmp_path / "r", named(name="half"))
+    (tmp_path / "r" / "half" / "crn.nocrop.json").unlink()
+    half = rows(leaderboard(tmp_path / "r"))[1]
+    assert half[0] == "half" and half[1] == "incomplete" and half[3] == half[4] == "-"
+
+
+def test_detectors_that_do_not_say_what_they_saw_are_apart(suite, tmp_path) -> None:
+    for name, saw in (("progan", True), ("more", False), ("silent", None)):
+        run(suite, tmp_path / "r", named(name=name, progan_only=saw))
+    main_table, other_table = leaderboard(tmp_path / "r").split("## suite@0")[1:]
+    assert [row[0] for row in rows(main_table)] == ["progan"]
+    assert sorted(row[0] for row in rows(other_table)) == ["more", "silent"]
+
+
+def test_results_from_other_images_are_not_compared(suite, tmp_path) -> None:
+    run(suite, tmp_path / "r")
+    Image.new("RGB", (9, 9)).save(suite / "crn" / "0_real" / "0.png")
+    run(suite, tmp_path / "r", named(name="late"))
+    with pytest.raises(DataError, match="not made from the same images"):
+        leaderboard(tmp_path / "r")
+
+
+def test_a_row_is_of_one_detector(suite, tmp_path) -> None:
+    run(suite, tmp_path / "r")
+    run(suite, tmp_path / "new", named(weights_sha256="e" * 64))
+    for end in ("json", "npz"):
+        shutil.copy(tmp_path / "new" / "brightness" / f"crn.nocrop.{end}", tmp_path / "r" / "brightness")
+    with pytest.raises(DataError, match="not one run of brightness"):
+        leaderboard(tmp_path / "r")
+    # Nor may a result be there twice.
+    run(suite, tmp_path / "r", rerun=True)
+    shutil.copytree(tmp_path / "r" / "brightness", tmp_path / "r" / "copy")
+    with pytest.raises(DataError, match="twice"):
+        leaderboard(tmp_path / "r")
+
+
+def test_scores_that_are_not_those_of_the_result_are_noticed(suite, tmp_path) -> None:
+    run(suite, tmp_path / "r")
+    shutil.copy(tmp_path / "r" / "brightness" / "crn.nocrop.npz", tmp_path / "r" / "brightness" / "biggan.nocrop.npz")
+    with pytest.raises(DataError, match="made by different runs"):
+        leaderboard(tmp_path / "r")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"detector": "x"}'])
+def test_a_file_that_is_no_result_is_named(tmp_path, content) -> None:
+    (tmp_path / "odd.json").write_text(content)
+    with pytest.raises(DataError, match="odd.json is "):
+        leaderboard(tmp_path)
+
+
+def test_the_command_writes_beside_the_shipped_results_or_where_it_is_told(suite, tmp_path, monkeypatch, capsys) -> None:
+    run(suite, tmp_path / "benchmarks" / "results")
+    expected = leaderboard(tmp_path / "benchmarks" / "results")
+    monkeypatch.setenv("CNNDETECT_REFERENCE", str(tmp_path / "benchmarks" / "results"))
+    assert main(["leaderboard"]) == 0
+    assert (tmp_path / "benchmarks" / "LEADERBOARD.md").read_text() == expected and capsys.readouterr().out.strip() == expected.strip()
+
+    # Somebody's own results are printed, and written only on demand.
+    (tmp_path / "benchmarks" / "LEADERBOARD.md").unlink()
+    assert main(["leaderboard", "--results", str(tmp_path / "benchmarks" / "results")]) == 0
+    assert not (tmp_path / "benchmarks" / "LEADERBOARD.md").exists()
+    assert main(["leaderboard", "--out", str(tmp_path / "here.md")]) == 0
+    assert (tmp_path / "here.md").read_text() == expected
+    assert main(["leaderboard", "--results", str(tmp_path / "nowhere")]) == 1
+    assert "holds no results" in capsys.readouterr().err
+
+
+def test_a_result_without_scores_or_with_a_changed_figure_still_says_so(suite, tmp_path) -> None:
+    run(suite, tmp_path / "r")
+    path = tmp_path / "r" / "brightness" / "crn.nocrop.json"
+    content = json.loads(path.read_text())
+    content["provenance"]["fingerprint"] = "0" * 64
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="different runs"):
+        leaderboard(tmp_path / "r")
