@@ -20,13 +20,18 @@ ECE_BINS = 15
 class Ranking:
     """Scores sorted once, so that every resampling is a pass over integer weights.
 
-    order: [N] positions, logits descending.  fake: [N] bool, sorted.  ends: last position of every run of equal logits.
+    order: [N] positions, logits descending.  fake: [N] of 0/1, sorted.  ends: last position of every run of equal logits,
+    None where all differ.  cuts: [T] those logits with the sign turned, ascending.  residual: [N] sigmoid minus label.
+    bins: first position of every calibration bin that is not empty.
     """
 
     order: np.ndarray
     logits: np.ndarray
     fake: np.ndarray
-    ends: np.ndarray
+    ends: np.ndarray | None
+    cuts: np.ndarray
+    residual: np.ndarray
+    bins: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,21 @@ def rank(labels: Sequence[int] | np.ndarray, logits: Sequence[float] | np.ndarra
     # Ties are broken by label, so that equal inputs in another order give the same sorted arrays.
     order = np.lexsort((y, -x))
     x = x[order]
-    ends = np.flatnonzero(np.append(x[1:] != x[:-1], True))
-    return Ranking(order, x, y[order] == 1, ends)
+    fake = (y[order] == 1).astype(np.float64)
+    last = np.append(x[1:] != x[:-1], True)
+    ends = None if last.all() else np.flatnonzero(last)
+    probability = sigmoid(x)
+    bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
+    starts = np.flatnonzero(np.diff(bins, prepend=-1))
+    return Ranking(order, x, fake, ends, -x if ends is None else -x[ends], probability - fake, starts)
 
 
 def figures(ranking: Ranking, *, weights: np.ndarray | None = None, threshold: float | None = None) -> Figures:
     """All figures of a ranking under integer or real weights [N] (in sorted order); None weighs every image once."""
     w = np.ones(len(ranking.fake)) if weights is None else weights
-    fake_weight = np.where(ranking.fake, w, 0)
-    true = np.cumsum(fake_weight, dtype=np.float64)[ranking.ends]              # fakes at or above each threshold
-    seen = np.cumsum(w, dtype=np.float64)[ranking.ends]
+    true, seen = np.cumsum(w * ranking.fake), np.cumsum(w, dtype=np.float64)   # at or above each image
+    if ranking.ends is not None:
+        true, seen = true[ranking.ends], seen[ranking.ends]                    # at or above each threshold
     false = seen - true
     fakes, reals = true[-1], false[-1]
     if fakes <= 0 or reals <= 0:
@@ -74,21 +84,21 @@ def figures(ranking: Ranking, *, weights: np.ndarray | None = None, threshold: f
 
     def above(cut: float) -> tuple[float, float]:
         # Strictly above the cut: the first positions of the descending order.
-        index = np.searchsorted(-ranking.logits[ranking.ends], -cut, side="left")
+        index = np.searchsorted(ranking.cuts, -cut, side="left")
         return (false[index - 1], true[index - 1]) if index else (0.0, 0.0)
 
     false_half, true_half = above(0.0)
     false_fit, true_fit = above(threshold) if threshold is not None else (np.nan, np.nan)
     values = {
         "ap": _average_precision(true, seen, fakes),
-        "auc": _area(true / fakes, false / reals),
+        "auc": _area(true, false) / (fakes * reals),
         "accuracy": (reals - false_half + true_half) / (reals + fakes),
         "accuracy_real": 1 - false_half / reals,
         "accuracy_fake": true_half / fakes,
         "accuracy_real_fitted": 1 - false_fit / reals,
         "accuracy_fake_fitted": true_fit / fakes,
-        "tpr_at_fpr_1": _tpr_at(true / fakes, false / reals, 0.01),
-        "tpr_at_fpr_5": _tpr_at(true / fakes, false / reals, 0.05),
+        "tpr_at_fpr_1": _true_at(true, false, 0.01 * reals) / fakes,
+        "tpr_at_fpr_5": _true_at(true, false, 0.05 * reals) / fakes,
         "ece": _ece(ranking, w),
     }
     return Figures(**{name: float(value) for name, value in values.items()})
@@ -133,16 +143,17 @@ def fit_threshold(labels, logits) -> float:
     1.0
     """
     ranking = rank(labels, logits)
-    fakes, reals = ranking.fake.sum(), (~ranking.fake).sum()
+    fakes, reals = ranking.fake.sum(), (1 - ranking.fake).sum()
     if not fakes or not reals:
-        raise MetricError(f"Got {reals} real and {fakes} fake images. Expected at least one of each.")
-    true = np.cumsum(ranking.fake)[ranking.ends] / fakes
-    false = np.cumsum(~ranking.fake)[ranking.ends] / reals
+        raise MetricError(f"Got {reals:g} real and {fakes:g} fake images. Expected at least one of each.")
+    ends = np.arange(len(ranking.fake)) if ranking.ends is None else ranking.ends
+    true = np.cumsum(ranking.fake)[ends] / fakes
+    false = np.cumsum(1 - ranking.fake)[ends] / reals
     gain = (true - false)[:-1]                                                 # a cut between two runs of equal logits
     if not len(gain) or gain.max() <= 0:
         return float(ranking.logits[0])
     best = np.flatnonzero(gain == gain.max())
-    cut = ranking.ends[best[(len(best) - 1) // 2]]
+    cut = ends[best[(len(best) - 1) // 2]]
     above, below = ranking.logits[cut], ranking.logits[cut + 1]
     return float(above + (below - above) / 2)
 
@@ -163,22 +174,24 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def _average_precision(true: np.ndarray, seen: np.ndarray, fakes: float) -> float:
-    precision = np.divide(true, seen, out=np.zeros_like(true), where=seen > 0)
-    return float(np.dot(np.diff(true, prepend=0.0), precision) / fakes)
+    # A threshold without weight above it has no precision, and adds no fakes.
+    precision = true / np.maximum(seen, 1e-300)
+    return (true[0] * precision[0] + np.dot(true[1:] - true[:-1], precision[1:])) / fakes
 
 
-def _area(tpr: np.ndarray, fpr: np.ndarray) -> float:
-    return float(np.dot(np.diff(fpr, prepend=0.0), (tpr + np.concatenate(([0.0], tpr[:-1]))) / 2))
+def _area(true: np.ndarray, false: np.ndarray) -> float:
+    """Pairs of a real and a fake in the right order, ties counting half: the trapezia under the curve of counts."""
+    return (false[0] * true[0] + np.dot(false[1:] - false[:-1], true[1:] + true[:-1])) / 2
 
 
-def _tpr_at(tpr: np.ndarray, fpr: np.ndarray, target: float) -> float:
-    index = np.searchsorted(fpr, target + 1e-12, side="right")
-    return float(tpr[index - 1]) if index else 0.0
+def _true_at(true: np.ndarray, false: np.ndarray, allowed: float) -> float:
+    """Fakes above the lowest threshold that lets at most ``allowed`` reals pass."""
+    index = np.searchsorted(false, allowed * (1 + 1e-12), side="right")
+    return true[index - 1] if index else 0.0
 
 
 def _ece(ranking: Ranking, weights: np.ndarray) -> float:
     """Expected calibration error of sigmoid(logit) over equal-width bins: mean |fakeness - share of fakes|, by weight."""
-    probability = sigmoid(ranking.logits)
-    bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
-    gap = np.bincount(bins, weights=weights * (probability - ranking.fake), minlength=ECE_BINS)
-    return float(np.abs(gap).sum() / weights.sum())
+    # The bins are runs of the sorted scores.
+    gaps = np.add.reduceat(weights * ranking.residual, ranking.bins)
+    return np.abs(gaps).sum() / weights.sum()

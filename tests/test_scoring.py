@@ -84,6 +84,8 @@ def test_a_torn_line_costs_its_batch_alone(samples, tmp_path, torn) -> None:
     (tmp_path / "j").write_bytes(content[:-torn])
     assert np.array_equal(score(samples, tmp_path / "j", meddling).logits, whole.logits)
     assert (tmp_path / "j").read_bytes().count(b"\n") == lines
+    # The journal is whole again: nothing is left to score.
+    assert np.array_equal(score(samples, tmp_path / "j", stopping_after(0)).logits, whole.logits)
 
 
 def test_a_journal_that_rotted_is_trusted_up_to_the_damage(samples, tmp_path) -> None:
