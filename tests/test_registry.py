@@ -155,7 +155,7 @@ def test_logits_are_float32_on_the_cpu_without_gradient() -> None:
         assert found.dtype == torch.float32 and found.shape == (2,) and not found.requires_grad and found.device.type == "cpu"
 
 
-@pytest.mark.parametrize("name", ["detectors.quantize", "detectors.registry", "detectors.resnet", "bench.tables", "bench.run"])
+@pytest.mark.parametrize("name", ["detectors.quantize", "detectors.registry", "detectors.resnet", "bench.tables"])
 def test_examples_run(name) -> None:
     found = doctest.testmod(importlib.import_module(f"cnndetect.{name}"))
     assert found.attempted > 0 and not found.failed

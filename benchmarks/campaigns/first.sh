@@ -29,7 +29,7 @@ python -m cnndetect.zoo build-training --photos "$photos" "${pairs[@]}" --out "$
 
 # The detector, and its file of one byte per weight.
 OMP_NUM_THREADS=2 python -m cnndetect.train --data "$work/training" --name progan2-r50-bj01 --out "$work/runs" \
-  --recipe mini-blur-jpeg-0.1 --crop-px 64 --init random --seed 0 --threads 2 --channels-last --max-seconds 1500
+  --recipe mini-blur-jpeg-0.1 --crop-px 64 --init random --seed 0 --threads 2 --channels-last --max-seconds 1860
 
 # The embedded suite: families whose generators, photographs and contents the detector has never seen.
 python -m cnndetect.zoo build-suite --photos "$work/free/suite" --attribution "$work/free/attribution.json" --out benchmarks/mini \

@@ -7,6 +7,7 @@ Finished files are kept: an interrupted build goes on where it stopped.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def build_test_set(generator: Generator, reals: Path, out: Path, *, count: int |
     if not files:
         raise DataError(f"{reals} has no photographs. Make them with: python -m cnndetect.zoo photos --packages DIR --out DIR")
     out.mkdir(parents=True, exist_ok=True)
-    lines = [Path("..", reals.name, file.name).as_posix() if reals.parent == out.parent else str(file) for file in files]
+    lines = [Path(os.path.relpath(file, out)).as_posix() for file in files]
     (out / "0_real.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if generator.family.kind == "unconditional":
         return _write_fakes(generator, out / "1_fake", count or len(files), seed=seed)
