@@ -39,6 +39,7 @@ class WeightsRecord:
     threshold_logit: float
     licence: str
     note: str
+    transform: str = "RGB in [0, 1], ImageNet mean removed, divided by ImageNet deviation; never resized"
 
 
 WEIGHTS: dict[str, WeightsRecord] = {}
