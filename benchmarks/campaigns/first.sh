@@ -34,3 +34,15 @@ OMP_NUM_THREADS=2 python -m cnndetect.train --data "$work/training" --name proga
 # The embedded suite: families whose generators, photographs and contents the detector has never seen.
 python -m cnndetect.zoo build-suite --photos "$work/free/suite" --attribution "$work/free/attribution.json" --out benchmarks/mini \
   --generator "$work/zoo/sitd/generator.pt" --generator "$work/zoo/san/generator.pt" --generator "$work/zoo/crn/generator.pt"
+
+# One byte per weight, with what that does to the validation logits; the printed SHA-256 goes into the weights registry.
+python -m cnndetect.detectors.quantize "$work/runs/progan2-r50-bj01/best.safetensors" weights/progan2-r50-bj01.safetensors \
+  --compare "$work/training/val"
+
+# The tables.
+for detector in progan2-r50-bj01 cnndetect.detectors.baselines:smoothness; do
+  for protocol in nocrop crop224; do
+    python -m cnndetect.bench --suite mini --detector "$detector" --protocol "$protocol" --results benchmarks/results
+  done
+done
+python -m cnndetect.bench leaderboard
