@@ -1,4 +1,4 @@
-"""The guard tests of the house: imports go downstairs only, files stay short, nothing of this workplace leaks in."""
+"""The guard tests of the house: imports go downstairs only, files stay short, one door opens image files."""
 
 from __future__ import annotations
 
