@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, make_dataclass
 import numpy as np
 
 from cnndetect.errors import MetricError
-from cnndetect.metrics import Figures, average_precision, figures, rank
+from cnndetect.metrics import Figures, figures, rank
 
 DRAWS = 2000
 THREADS = 2
@@ -171,7 +171,3 @@ def _one_each(*columns) -> np.ndarray:
     clusters = np.empty(len(columns[0]), dtype=np.int64)
     clusters[np.lexsort(columns)] = np.arange(len(clusters))
     return clusters
-
-
-__all__ = ["Interval", "SetMetrics", "SetScores", "average_precision", "macro_average_precision", "paired_difference",
-           "pooled_average_precision", "set_metrics"]

@@ -11,9 +11,8 @@ from cnndetect.bench.results import Result, read_result
 from cnndetect.bench.scores import read_scores
 from cnndetect.bench.suites import FAMILY_ORDER
 from cnndetect.bench.tables import markdown, percent
-from cnndetect.bootstrap import Interval, SetScores, macro_average_precision, pooled_average_precision
+from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
 from cnndetect.errors import DataError
-from cnndetect.metrics import impute_failures
 
 HEAD = """# Leaderboard
 
@@ -89,7 +88,7 @@ def _means(row: Sequence[tuple[Result, Path]]) -> tuple[Interval, Interval]:
         scores = read_scores(path)
         if scores.provenance != result.provenance:
             raise DataError(f"{path} and its .json were made by different runs. Run the bench again with --rerun.")
-        sets.append(SetScores(scores.labels, impute_failures(scores.labels, scores.logits, scores.failed), scores.clusters))
+        sets.append(scores.at_worst())
     first = row[0][0]
     options = {"draws": first.draws, "seed": first.seed}
     return macro_average_precision(sets, **options), pooled_average_precision(sets, **options)

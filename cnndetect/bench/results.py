@@ -18,7 +18,6 @@ import numpy as np
 from cnndetect.bench.scores import Scores
 from cnndetect.bootstrap import set_metrics
 from cnndetect.errors import DataError
-from cnndetect.metrics import impute_failures
 
 NAMED_FAILURES = 20
 
@@ -81,9 +80,9 @@ def read_result(path: str | Path) -> Result:
 def result_of(scores: Scores, *, draws: int, seed: int) -> Result:
     """Figures of Scores; failed images count at their worst. Needs no network."""
     known = scores.provenance
-    logits = impute_failures(scores.labels, scores.logits, scores.failed)
+    worst = scores.at_worst()
     found = set_metrics(
-        scores.labels, logits, clusters=scores.clusters, threshold=known["threshold_logit"], draws=draws, seed=seed
+        worst.labels, worst.logits, clusters=worst.clusters, threshold=known["threshold_logit"], draws=draws, seed=seed
     )
     return Result(
         detector=known["detector"], test_set=known["test_set"], suite=known["suite"], protocol=known["protocol"],

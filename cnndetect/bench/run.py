@@ -16,12 +16,11 @@ from cnndetect.bench.results import Result, read_result, result_of
 from cnndetect.bench.scores import Scores, read_scores
 from cnndetect.bench.scoring import Conditions, score_set
 from cnndetect.bench.suites import Suite, TestSet, find_suites
-from cnndetect.bootstrap import Interval, SetScores, macro_average_precision, pooled_average_precision
+from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
 from cnndetect.data.folders import Sample, clusters, contents, fingerprint, scan
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import DataError, ProtocolError, lookup
-from cnndetect.metrics import impute_failures
 from cnndetect.paths import results_root
 from cnndetect.transforms.degrade import DEGRADATIONS
 from cnndetect.transforms.preprocess import PROTOCOLS
@@ -111,9 +110,7 @@ def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Pa
             kept.append((result, scores))
             if progress:
                 tqdm.write(_line(result, time.monotonic() - started), file=sys.stderr)
-    sets = [
-        SetScores(s.labels, impute_failures(s.labels, s.logits, s.failed), s.clusters) for _, s in kept
-    ]
+    sets = [scores.at_worst() for _, scores in kept]
     macro = macro_average_precision(sets, draws=options.draws, seed=options.seed)
     pooled = pooled_average_precision(sets, draws=options.draws, seed=options.seed)
     return Benchmark(detector.name, suite.title, tuple(result for result, _ in kept), macro, pooled)

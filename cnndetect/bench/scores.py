@@ -11,7 +11,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from cnndetect.bootstrap import SetScores
 from cnndetect.errors import DataError
+from cnndetect.metrics import impute_failures
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Scores:
     def failed(self) -> np.ndarray:
         """[N] bool: the image or the detector failed, or the logit was NaN."""
         return np.isnan(self.logits)
+
+    def at_worst(self) -> SetScores:
+        """What metrics may see: every failed image at the worst of its class."""
+        return SetScores(self.labels, impute_failures(self.labels, self.logits, self.failed), self.clusters)
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""
