@@ -18,7 +18,8 @@ from cnndetect.paths import mini_root, weights_root
 from cnndetect.zoo import build, crn, families, progan, san, sitd
 from cnndetect.zoo.labels import fit_centres, label_maps, one_hot
 from cnndetect.zoo.layers import minibatch_stddev, pixel_norm, upsample_nearest
-from cnndetect.zoo.loop import Loop, generator_for, run
+from cnndetect.zoo.loop import Job, generator_for, run
+from cnndetect.zoo.progressive import Position, position_at, total_steps
 
 TINY_PROGAN = progan.ProGANConfig(channels=(8, 8, 8, 8, 8, 4), latent=8, phases=((8, 0, 8, 4), (16, 8, 8, 4)), penalty_interval=2)
 TINY_SITD = sitd.SITDConfig(width=4, steps=4, batch=2)
@@ -34,7 +35,7 @@ def photos(count: int = 6) -> torch.Tensor:
 
 @pytest.mark.parametrize("level", [1, 3, 5])
 def test_progan_shapes(level: int) -> None:
-    generator, critic = progan.Generator(TINY_PROGAN), progan.Discriminator(TINY_PROGAN)
+    generator, critic = progan.Generator(TINY_PROGAN), progan.Discriminator(TINY_PROGAN.channels)
     image = generator(torch.randn(4, 8), level=level, alpha=0.5)
     assert image.shape == (4, 3, 4 * 2**level, 4 * 2**level)
     assert critic(image, level=level, alpha=0.5).shape == (4,)
@@ -49,8 +50,8 @@ def test_progan_fade_starts_at_the_level_below_and_ends_at_the_new_one() -> None
 
 
 def test_progan_schedule_is_continuous() -> None:
-    positions = [progan.position_at(step, progan.CPU) for step in range(progan.total_steps(progan.CPU))]
-    assert positions[0].resolution_px == 8 and positions[-1] == progan.Position(128, 1.0, 16)
+    positions = [position_at(step, progan.CPU.phases) for step in range(total_steps(progan.CPU.phases))]
+    assert positions[0].resolution_px == 8 and positions[-1] == Position(128, 1.0, 16)
     for before, after in zip(positions, positions[1:], strict=False):
         if after.resolution_px == before.resolution_px:
             assert 0 <= after.alpha - before.alpha < 0.02
@@ -60,7 +61,7 @@ def test_progan_schedule_is_continuous() -> None:
 
 def test_progan_gradients_reach_every_parameter_of_the_grown_network() -> None:
     torch.manual_seed(0)
-    generator, critic = progan.Generator(TINY_PROGAN), progan.Discriminator(TINY_PROGAN)
+    generator, critic = progan.Generator(TINY_PROGAN), progan.Discriminator(TINY_PROGAN.channels)
     critic(generator(torch.randn(4, 8), level=5, alpha=0.5), level=5, alpha=0.5).sum().backward()
     unused = {f"to_rgb.{k}" for k in range(4)} | {f"from_rgb.{k}" for k in range(4)}
     for name, parameter in [*generator.named_parameters(), *critic.named_parameters()]:
@@ -125,7 +126,7 @@ def test_labels_follow_colour() -> None:
 @pytest.mark.parametrize("name", ["progan", "sitd"])
 def test_an_interrupted_training_ends_with_the_same_weights(name: str, tmp_path) -> None:
     module, config = {"progan": (progan, TINY_PROGAN), "sitd": (sitd, TINY_SITD)}[name]
-    whole = torch.load(module.train(photos(), config, tmp_path / "whole"), weights_only=True)
+    whole = torch.load(module.train(photos(), config, Job(tmp_path / "whole")), weights_only=True)
 
     # Stop by raising inside the step after two checkpoints, then run the same command again.
     import cnndetect.zoo.loop as loop
@@ -141,10 +142,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(name: str, tmp_path)
     loop.generator_for = interrupted
     try:
         with pytest.raises(KeyboardInterrupt):
-            module.train(photos(), config, tmp_path / "cut", checkpoint_seconds=0)
+            module.train(photos(), config, Job(tmp_path / "cut", checkpoint_seconds=0))
     finally:
         loop.generator_for = original
-    resumed = torch.load(module.train(photos(), config, tmp_path / "cut"), weights_only=True)
+    resumed = torch.load(module.train(photos(), config, Job(tmp_path / "cut")), weights_only=True)
     assert resumed["step"] == whole["step"]
     part = "average" if name == "progan" else "network"
     for key, value in whole["state"][part].items():
@@ -152,14 +153,14 @@ def test_an_interrupted_training_ends_with_the_same_weights(name: str, tmp_path)
 
 
 def test_another_configuration_is_not_resumed(tmp_path) -> None:
-    sitd.train(photos(), TINY_SITD, tmp_path)
+    sitd.train(photos(), TINY_SITD, Job(tmp_path))
     with pytest.raises(DataError, match="lr differ"):
-        sitd.train(photos(), dataclasses.replace(TINY_SITD, lr=5.0), tmp_path)
+        sitd.train(photos(), dataclasses.replace(TINY_SITD, lr=5.0), Job(tmp_path))
 
 
 def test_loop_logs_every_step_once(tmp_path) -> None:
     layer = torch.nn.Linear(1, 1)
-    run(Loop(5, tmp_path, log_steps=2), lambda index, rng: {"loss": index}, {"layer": layer}, config=TINY_SITD)
+    run(Job(tmp_path, log_steps=2), 5, lambda index, rng: {"loss": index}, {"layer": layer}, config=TINY_SITD)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 5] and lines[0]["loss"] == 0.5
 
@@ -169,7 +170,7 @@ def trained(tmp_path_factory) -> dict[str, families.Generator]:
     root = tmp_path_factory.mktemp("zoo")
     made = {}
     for name, module, config in (("progan", progan, TINY_PROGAN), ("sitd", sitd, TINY_SITD)):
-        checkpoint = module.train(photos(), config, root / name)
+        checkpoint = module.train(photos(), config, Job(root / name))
         made[name] = families.load_generator(families.export(name, checkpoint, root / f"{name}.pt"))
     return made
 

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from cnndetect.data.folders import scan
-from cnndetect.data.free_photos import PACKAGES, write_crops
+from cnndetect.data.free_photos import PACKAGES, free_photos, random_boxes, write_crops
 from cnndetect.errors import DataError
 from cnndetect.images import open_image
-from cnndetect.zoo import families, progan
+from cnndetect.zoo import families, progan, sitd
 from cnndetect.zoo.__main__ import main
+from cnndetect.zoo.loop import Job
 
 TINY = progan.ProGANConfig(channels=(4, 4, 4, 4, 4, 4), latent=4, phases=((8, 0, 4, 4),))
 
@@ -24,7 +25,7 @@ TINY = progan.ProGANConfig(channels=(4, 4, 4, 4, 4, 4), latent=4, phases=((8, 0,
 def generator(tmp_path_factory):
     root = tmp_path_factory.mktemp("progan")
     photos = torch.randint(0, 256, (4, 3, 128, 128), dtype=torch.uint8)
-    return families.export("progan", progan.train(photos, TINY, root), root / "generator.pt")
+    return families.export("progan", progan.train(photos, TINY, Job(root)), root / "generator.pt")
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_mistakes_leave_with_one_sentence(generator, photos, tmp_path, monkeypat
 
 def test_crops_of_unpacked_packages(tmp_path) -> None:
     with pytest.raises(DataError, match="apt-get download"):
-        write_crops(tmp_path, tmp_path / "out")
+        write_crops(free_photos(tmp_path), tmp_path / "out")
     licence = "Files: Help/* Media/* Projects\nCopyright: Somebody\nLicense: CC-BY-SA-3.0\n"
     for package in PACKAGES:
         document = tmp_path / package / "usr/share/doc" / package / "copyright"
@@ -93,9 +94,53 @@ def test_crops_of_unpacked_packages(tmp_path) -> None:
         Image.fromarray(array).save(folder / f"place-{'abcdefghijkl'[index]}x.jpg")
     Image.new("RGB", (480, 360)).save(folder / "moon.jpg")               # a drawing, by the list
     Image.new("RGB", (300, 200)).save(folder / "small.jpg")
-    records = write_crops(tmp_path, tmp_path / "out")
+    records = write_crops(free_photos(tmp_path), tmp_path / "out")
     halves = {name: {p.name.split("__")[0] for p in (tmp_path / "out" / name).glob("*.png")} for name in ("generators", "suite")}
     assert not halves["generators"] & halves["suite"] and len(halves["generators"] | halves["suite"]) == 12
     assert {record["name"] for record in records} == halves["suite"]
     assert {record["licence"] for record in records} == {"CC-BY-SA-3.0"} and records[0]["author"] == "Somebody"
     assert open_image(next((tmp_path / "out" / "suite").glob("*.png"))).size == (128, 128)
+
+
+def test_own_photographs_become_an_own_benchmark(photos, tmp_path, monkeypatch, capsys) -> None:
+    """From a folder of photographs to a suite, by two commands; the second one trains what is missing, once."""
+    monkeypatch.setattr(progan, "CPU", TINY)
+    monkeypatch.setattr(sitd, "CPU", sitd.SITDConfig(width=4, steps=2, batch=2))
+    free, out = tmp_path / "free", tmp_path / "suite"
+    assert call(monkeypatch, "photos", "--folder", photos, "--per-photo", 3, "--out", free) == 0
+    names = {half: {p.name.split("__")[0] for p in (free / half).glob("*.png")} for half in ("generators", "suite")}
+    assert not names["generators"] & names["suite"] and len(names["generators"] | names["suite"]) == 20
+    assert len(list((free / "suite").glob("*.png"))) == 3 * len(names["suite"])
+
+    command = ("build-suite", "--photos", free, "--family", "progan", "--family", "sitd", "--count", 5, "--out", out)
+    assert call(monkeypatch, *command) == 0
+    weights = tmp_path / "generators" / "progan" / "generator.pt"
+    before = weights.stat().st_mtime_ns
+    for name in ("progan", "sitd"):
+        samples = scan(out / name)
+        assert sum(sample.label == 1 for sample in samples) == 5
+        assert {sample.path.parent.name for sample in samples if sample.label == 0} == {"reals"}
+    next((out / "progan" / "1_fake").glob("*.png")).unlink()
+    assert call(monkeypatch, *command) == 0
+    assert weights.stat().st_mtime_ns == before and len(list((out / "progan" / "1_fake").glob("*.png"))) == 5
+
+    # The sheet and the distances of the same suite.
+    assert call(monkeypatch, "sheet", out / "sitd", "--columns", 2, "--out", tmp_path / "sheet.jpg") == 0
+    assert open_image(tmp_path / "sheet.jpg").size == (2 * 132 + 4, 3 * 132 + 4)
+    capsys.readouterr()
+    assert call(monkeypatch, "distance", out, "--floor", free / "generators") == 0
+    table = json.loads(capsys.readouterr().out)
+    assert set(table) == {"progan", "sitd", "photographs"} and table["progan"]["images"] == 5
+
+
+def test_photographs_too_small_are_refused(tmp_path, monkeypatch, capsys) -> None:
+    Image.new("RGB", (300, 200)).save(tmp_path / "small.png")
+    assert call(monkeypatch, "photos", "--folder", tmp_path, "--out", tmp_path / "out") == 1
+    assert "at least 256 px" in capsys.readouterr().err
+
+
+def test_random_boxes_stay_inside_and_are_seeded() -> None:
+    boxes = random_boxes(300, 700, count=50, seed=1)
+    assert boxes == random_boxes(300, 700, count=50, seed=1) != random_boxes(300, 700, count=50, seed=2)
+    for left, top, right, bottom in boxes:
+        assert right - left == bottom - top >= 256 and 0 <= left and right <= 300 and 0 <= top and bottom <= 700

@@ -11,16 +11,17 @@ import fnmatch
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from cnndetect.data.photos import REDUCTION, SIZE_PX, reduce
 from cnndetect.data.qresource import read_members
 from cnndetect.errors import DataError
-from cnndetect.images import open_image
+from cnndetect.images import list_images, open_image
 
 PACKAGES = (
     "gcompris-qt-data",
@@ -115,7 +116,11 @@ def half_of(name: str, licence: str) -> str:
         return "generators"
     # Views of one place (train-tracks1, train-tracks2) go to one half.
     place = re.sub(r"(-inside|-?\d*(-[ab])?)$", "", name)
-    return "suite" if hashlib.sha256(place.encode()).digest()[0] % 2 else "generators"
+    return _half(place)
+
+
+def _half(name: str) -> str:
+    return "suite" if hashlib.sha256(name.encode()).digest()[0] % 2 else "generators"
 
 
 def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, int, int]]:
@@ -140,6 +145,21 @@ def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, i
         stride = max(1, -(-len(grid) // max(room, 1)))
         boxes += grid[::stride][:room]
     return boxes[:limit]
+
+
+def random_boxes(width: int, height: int, *, count: int, seed: int) -> list[tuple[int, int, int, int]]:
+    """``count`` squares of random size and place, at least twice the final size; they overlap.
+
+    >>> all(right - left >= 256 and right <= 480 for left, _, right, _ in random_boxes(480, 360, count=9, seed=0))
+    True
+    """
+    rng = np.random.default_rng(seed)
+    boxes = []
+    for _ in range(count):
+        side = int(rng.integers(REDUCTION * SIZE_PX, min(width, height), endpoint=True))
+        left, top = int(rng.integers(width - side, endpoint=True)), int(rng.integers(height - side, endpoint=True))
+        boxes.append((left, top, left + side, top + side))
+    return boxes
 
 
 def _members(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -192,17 +212,44 @@ def _licence_of(member: str, package: str, stanzas: list[tuple[list[str], str, s
     return hit
 
 
-def write_crops(unpacked: str | Path, out: str | Path) -> list[dict[str, str]]:
-    """Write OUT/{generators,suite}/NAME__K.png, 128 px, and return one attribution record per photograph of the suite."""
-    limits = {"generators": 40, "suite": 6}
+def own_photos(folder: str | Path) -> Iterator[FreePhoto]:
+    """Photographs of a folder of one's own, in halves by the hash of their names; too small ones are left out.
+
+    Raises DataError where no photograph is large enough to reduce.
+    """
+    found = False
+    for path in list_images(folder):
+        image = open_image(path)
+        if min(image.size) < REDUCTION * SIZE_PX:
+            continue
+        found = True
+        name = re.sub(r"[^a-z0-9]+", "-", path.relative_to(folder).with_suffix("").as_posix().lower())
+        yield FreePhoto(name, "", path.name, "", "", "", _half(name), image)
+    if not found:
+        raise DataError(f"{folder} has no photograph of at least {REDUCTION * SIZE_PX} px on the short side. Give larger ones.")
+
+
+def write_crops(
+    photos: Iterable[FreePhoto], out: str | Path, *, generators: int = 40, suite: int = 6, overlapping: bool = False
+) -> list[dict[str, str]]:
+    """Write OUT/{generators,suite}/NAME__K.png, 128 px, and return one attribution record per photograph of the suite.
+
+    generators, suite: most crops of one photograph in either half.  overlapping: fill up to these numbers with random
+    crops where a photograph is too small for a grid of so many.
+    """
+    limits = {"generators": generators, "suite": suite}
     records, seen = [], set()
-    for photo in free_photos(unpacked):
+    for photo in photos:
         if photo.name in seen:
             continue  # a package ships some photographs in several sizes; the first is enough
         seen.add(photo.name)
         folder = Path(out) / photo.half
         folder.mkdir(parents=True, exist_ok=True)
-        for index, box in enumerate(crop_boxes(*photo.image.size, limit=limits[photo.half])):
+        boxes = crop_boxes(*photo.image.size, limit=limits[photo.half])
+        if overlapping:
+            seed = int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:4], "big")
+            boxes += random_boxes(*photo.image.size, count=limits[photo.half] - len(boxes), seed=seed)
+        for index, box in enumerate(boxes):
             crop = Image.fromarray(reduce(photo.image.crop(box)))
             (folder / f"{photo.name}__{index}.png").write_bytes(encode_png(crop))
         if photo.half == "suite":

@@ -20,7 +20,7 @@ from cnndetect.data.free_photos import encode_png
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
 from cnndetect.images import list_images, open_image
-from cnndetect.zoo.families import Generator, load_generator
+from cnndetect.zoo.families import Generator, load_generator, train_family
 
 # Seeds of the two splits: no fake of the validation set is a fake of the training set.
 SPLIT_SEEDS = {"train": 1, "val": 2}
@@ -74,21 +74,43 @@ def build_suite(
     generators: Sequence[str | Path],
     out: str | Path,
     *,
+    count: int | None = None,
     attribution: str | Path | None = None,
     device: str = "cpu",
 ) -> dict[str, int]:
-    """Write OUT/reals, OUT/FAMILY for every generator and OUT/ATTRIBUTION.md; return fakes by family."""
+    """Write OUT/reals, OUT/FAMILY for every generator and OUT/ATTRIBUTION.md; return fakes by family.
+
+    count: fakes per family; as many as reals where not given.
+    """
     shared = Path(out) / "reals"
     for file in list_images(reals):
         _write_once(shared / file.name, lambda file=file: np.asarray(open_image(file)))
     counts = {}
     for weights in generators:
         generator = load_generator(weights, device=device)
-        counts[generator.family.name] = build_test_set(generator, shared, Path(out) / generator.family.name)
+        counts[generator.family.name] = build_test_set(generator, shared, Path(out) / generator.family.name, count=count)
     if attribution is not None:
         records = json.loads(Path(attribution).read_text(encoding="utf-8"))
         (Path(out) / "ATTRIBUTION.md").write_text(attribution_text(records), encoding="utf-8")
     return counts
+
+
+def train_missing(
+    photos: Path, work: Path, families: Sequence[str], *, recipe: str = "cpu", device: str = "cpu", seed: int = 0
+) -> list[Path]:
+    """Train every family on ``photos`` (128 px) that WORK/FAMILY/generator.pt does not hold yet; return these files."""
+    files = list_images(photos)
+    if not files:
+        raise DataError(f"{photos} has no photographs. Make them with: python -m cnndetect.zoo photos --packages DIR --out DIR")
+    pixels = np.stack([np.asarray(open_image(file)) for file in files])
+    made = []
+    for name in families:
+        weights = work / name / "generator.pt"
+        if not weights.exists():
+            print(f"training {name}", file=sys.stderr)
+            train_family(name, pixels, work / name, recipe=recipe, device=device, seed=seed)
+        made.append(weights)
+    return made
 
 
 def attribution_text(records: Sequence[Mapping[str, str]]) -> str:

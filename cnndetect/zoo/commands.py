@@ -25,8 +25,11 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = main.add_subparsers(required=True, metavar="VERB")
 
-    photos = verbs.add_parser("photos", help="cut 128 px crops from unpacked Debian packages of free photographs")
-    photos.add_argument("--packages", required=True, metavar="DIR", help="one folder per package, made with dpkg-deb -x")
+    photos = verbs.add_parser("photos", help="cut 128 px crops from photographs, in two halves by photograph")
+    source = photos.add_mutually_exclusive_group(required=True)
+    source.add_argument("--packages", metavar="DIR", help="Debian packages of free photographs, one folder each (dpkg-deb -x)")
+    source.add_argument("--folder", metavar="DIR", help="photographs of your own, 256 px or more on the short side")
+    photos.add_argument("--per-photo", type=int, default=None, metavar="N", help="N crops of every photograph; they overlap")
     photos.add_argument("--out", required=True, metavar="DIR")
     photos.set_defaults(run=_photos)
 
@@ -35,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--photos", required=True, metavar="DIR")
     train.add_argument("--split", default=None, help="train, validation or test by file number; all files where not given")
     train.add_argument("--out", required=True, metavar="DIR")
-    train.add_argument("--recipe", default="cpu", choices=("cpu", "gpu"))
+    train.add_argument("--recipe", default="cpu", help="cpu (default), gpu, or cpu-tune where the family has it")
+    train.add_argument("--start", default=None, metavar="CHECKPOINT", help="begin with the networks of this checkpoint")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cpu")
     train.set_defaults(run=_train)
@@ -57,19 +61,51 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--out", required=True, metavar="DIR")
     training.set_defaults(run=_build_training)
 
-    suite = verbs.add_parser("build-suite", help="write a suite: shared reals and one test set per generator")
-    suite.add_argument("--photos", required=True, metavar="DIR", help="128 px photographs that no generator has seen")
-    suite.add_argument("--generator", action="append", required=True, metavar="FILE")
+    suite = verbs.add_parser("build-suite", help="write a suite: train what is missing, then reals and one test set per family")
+    suite.add_argument("--photos", required=True, metavar="DIR", help="what the photos verb wrote: generators/ and suite/")
+    suite.add_argument("--generator", action="append", default=[], metavar="FILE", help="use this one instead of training")
+    suite.add_argument("--family", action="append", default=[], help="train this family; may be given again (default: the eleven)")
+    suite.add_argument("--work", default=None, metavar="DIR", help="where generators are trained; OUT/../generators by default")
+    suite.add_argument("--recipe", default="cpu")
+    suite.add_argument("--device", default="cpu")
+    suite.add_argument("--count", type=int, default=None, metavar="N", help="fakes per family; as many as reals by default")
     suite.add_argument("--attribution", default=None, metavar="FILE", help="attribution.json written by the photos verb")
     suite.add_argument("--out", required=True, metavar="DIR")
     suite.set_defaults(run=_build_suite)
+
+    distance = verbs.add_parser("distance", help="Frechet distance of every test set of a suite to its reals, with a floor")
+    distance.add_argument("suite", metavar="SUITE_DIR")
+    distance.add_argument("--floor", default=None, metavar="DIR", help="other photographs: their distance to the reals is the floor")
+    distance.set_defaults(run=_distance)
+
+    sheet = verbs.add_parser("sheet", help="a contact sheet of a test set: reals above, fakes below")
+    sheet.add_argument("test_set", metavar="TEST_SET_DIR")
+    sheet.add_argument("--columns", type=int, default=8)
+    sheet.add_argument("--out", required=True, metavar="FILE.jpg")
+    sheet.set_defaults(run=_sheet)
     return main
 
 
-def _photos(options: argparse.Namespace) -> object:
-    from cnndetect.data.free_photos import write_crops
+def _distance(options: argparse.Namespace) -> object:
+    from cnndetect.zoo.frechet import suite_distances
 
-    records = write_crops(options.packages, options.out)
+    return suite_distances(options.suite, floor=options.floor)
+
+
+def _sheet(options: argparse.Namespace) -> object:
+    from cnndetect.zoo.sheets import contact_sheet
+
+    contact_sheet(options.test_set, columns=options.columns).save(options.out, quality=85)
+    return {"sheet": options.out}
+
+
+def _photos(options: argparse.Namespace) -> object:
+    from cnndetect.data.free_photos import free_photos, own_photos, write_crops
+
+    source = free_photos(options.packages) if options.packages else own_photos(options.folder)
+    number = options.per_photo
+    limits = {} if number is None else {"generators": number, "suite": number, "overlapping": True}
+    records = write_crops(source, options.out, **limits)
     path = Path(options.out) / "attribution.json"
     path.write_text(json.dumps(records, indent=1, ensure_ascii=False), encoding="utf-8")
     return {"photographs of the suite": len(records), "attribution": str(path)}
@@ -88,7 +124,10 @@ def _train(options: argparse.Namespace) -> object:
         photos = load_photos(split_files(options.photos, options.split))
     else:
         photos = np.stack([np.asarray(open_image(file)) for file in list_images(options.photos)])
-    path = train_family(options.family, photos, options.out, recipe=options.recipe, seed=options.seed, device=options.device)
+    path = train_family(
+        options.family, photos, options.out,
+        recipe=options.recipe, seed=options.seed, device=options.device, start=options.start,
+    )  # fmt: skip
     return {"generator": str(path), "photographs": len(photos)}
 
 
@@ -113,6 +152,15 @@ def _build_training(options: argparse.Namespace) -> object:
 
 
 def _build_suite(options: argparse.Namespace) -> object:
-    from cnndetect.zoo.build import build_suite
+    from cnndetect.zoo.build import build_suite, train_missing
+    from cnndetect.zoo.families import ELEVEN
 
-    return build_suite(options.photos, options.generator, options.out, attribution=options.attribution)
+    photos, generators = Path(options.photos), list(options.generator)
+    if not generators or options.family:
+        work = Path(options.work) if options.work else Path(options.out).parent / "generators"
+        families = options.family or ELEVEN
+        generators += train_missing(photos / "generators", work, families, recipe=options.recipe, device=options.device)
+    reals = photos / "suite" if (photos / "suite").is_dir() else photos
+    return build_suite(
+        reals, generators, options.out, count=options.count, attribution=options.attribution, device=options.device
+    )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cnndetect.zoo.features import PerceptualFeatures, perceptual_distance
 from cnndetect.zoo.labels import CLASSES, fit_centres, label_maps, one_hot
-from cnndetect.zoo.loop import fit
+from cnndetect.zoo.loop import Job, fit
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class Refinement(nn.Module):
         return F.leaky_relu(self.second_norm(self.second(x)), 0.2)
 
 
-def train(photos: Tensor, config: CRNConfig, out: Path, *, device: str = "cpu", checkpoint_seconds: float = 120.0) -> Path:
+def train(photos: Tensor, config: CRNConfig, job: Job) -> Path:
     """Train on ``photos`` [N, 3, 128, 128] uint8 and return the checkpoint's path. Resumes."""
     torch.manual_seed(config.seed)
-    network = Network(config).to(device)
-    features = PerceptualFeatures().to(device)
+    network = job.place(Network(config))
+    features = job.place(PerceptualFeatures())
 
     # The labels come from the training photographs alone and are kept as bytes.
     network.centres.copy_(fit_centres(photos, seed=config.seed))
@@ -88,15 +88,15 @@ def train(photos: Tensor, config: CRNConfig, out: Path, *, device: str = "cpu", 
 
     def loss_of(rng: torch.Generator) -> Tensor:
         chosen = torch.randint(len(photos), (config.batch,), generator=rng)
-        photo = (photos[chosen].float() / 255).to(device)
-        layout = one_hot(maps[chosen]).to(device)
+        photo = (photos[chosen].float() / 255).to(job.device)
+        layout = one_hot(maps[chosen]).to(job.device)
         if torch.rand(1, generator=rng).item() < 0.5:
             photo, layout = photo.flip(3), layout.flip(3)
         with torch.no_grad():
             target = features(photo)
         return perceptual_distance(features(network(layout)), target).mean()
 
-    return fit(network, loss_of, config, out, lr_drop=0.25, checkpoint_seconds=checkpoint_seconds)
+    return fit(network, loss_of, config, job, lr_drop=0.25)
 
 
 @torch.no_grad()

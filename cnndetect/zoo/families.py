@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cnndetect.data.photos import SIZE_PX
 from cnndetect.errors import DataError, WeightsError, lookup
-from cnndetect.zoo.loop import generator_for
+from cnndetect.zoo.loop import Job, generator_for
 
 # What torch.load raises on files that are no checkpoints, and what a checkpoint of another kind lacks.
 _NOT_A_GENERATOR = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, struct.error, pickle.UnpicklingError)
@@ -44,19 +44,34 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         Family("progan", "unconditional", "ProGAN (Karras et al. 2018)", "nearest upsampling, 3x3 convolutions, pixel norm"),
+        Family("stylegan", "unconditional", "StyleGAN (Karras et al. 2019)", "blurred nearest upsampling, AdaIN, noise per pixel"),
+        Family("biggan", "unconditional", "BigGAN (Brock et al. 2019)", "nearest upsampling in residual blocks, attention, batch norm"),
+        Family("cyclegan", "translation", "CycleGAN (Zhu et al. 2017)", "two 3x3 transposed convolutions, instance norm"),
+        Family("stargan", "translation", "StarGAN (Choi et al. 2018)", "two 3x3 transposed convolutions, instance norm, label planes"),
+        Family("gaugan", "translation", "GauGAN (Park et al. 2019)", "nearest upsampling, SPADE, noise at 4 px"),
         Family("crn", "translation", "CRN (Chen and Koltun 2017)", "bilinear upsampling, layer norm, perceptual loss"),
+        Family("imle", "translation", "IMLE (Li et al. 2019)", "bilinear upsampling, layer norm, noise planes, perceptual loss"),
         Family("sitd", "translation", "SITD (Chen et al. 2018)", "2x2 transposed convolutions, pixel shuffle, L1 loss"),
         Family("san", "translation", "SAN (Dai et al. 2019)", "two pixel shuffles, second-order attention, L1 loss"),
+        Family("deepfake", "translation", "Deepfake (Rossler et al. 2019)", "pixel shuffles in the centre, colour transfer, blending"),
+        Family("stylegan2", "unconditional", "StyleGAN2 (Karras et al. 2020)", "filtered transposed convolutions, demodulation, skips"),
+        Family("dcgan", "unconditional", "DCGAN (Radford et al. 2016)", "five 4x4 transposed convolutions, batch norm"),
+        Family("autogan", "translation", "AutoGAN simulator (Zhang et al. 2019)", "the upsampling of CycleGAN on the photograph itself"),
     )
 }
 
+# The families of the main table; the last three of FAMILIES stand beside them.
+ELEVEN = tuple(FAMILIES)[:11]
+
 
 def train_family(
-    name: str, photos: np.ndarray, out: str | Path, *, recipe: str = "cpu", seed: int = 0, device: str = "cpu"
+    name: str, photos: np.ndarray, out: str | Path, *,
+    recipe: str = "cpu", seed: int = 0, device: str = "cpu", start: str | Path | None = None,
 ) -> Path:
     """Train one family on ``photos`` [N, 128, 128, 3] uint8 and write OUT/checkpoint.pt and OUT/generator.pt.
 
-    recipe: "cpu" (hours or less, small) or "gpu".  Raises UnknownNameError, DataError.
+    recipe: "cpu" (hours or less, small), "gpu", or another of the family's own.  start: a checkpoint to begin from.
+    Raises UnknownNameError, DataError.
     """
     family = lookup("family", FAMILIES, name)
     config = _config(family, recipe, seed)
@@ -65,7 +80,8 @@ def train_family(
             f"Photographs of shape {photos.shape}, {photos.dtype} were given. Expected uint8 [N, {SIZE_PX}, {SIZE_PX}, 3]."
         )
     tensor = torch.from_numpy(photos).permute(0, 3, 1, 2).contiguous()
-    checkpoint = family.module.train(tensor, config, Path(out), device=device)
+    job = Job(Path(out), device=device, start=None if start is None else Path(start))
+    checkpoint = family.module.train(tensor, config, job)
     return export(name, checkpoint, Path(out) / "generator.pt", recipe=recipe)
 
 
@@ -92,8 +108,7 @@ class Generator:
         """Fake number ``index``: uint8 [128, 128, 3]. Translations start from ``photo``, uint8 [128, 128, 3]."""
         rng = generator_for(seed, index)
         if self.family.kind == "unconditional":
-            z = torch.randn(1, self.config.latent, generator=rng).to(self.device)  # type: ignore[attr-defined]
-            image = self.family.module.sample(self.network, z) * 0.5 + 0.5
+            image = self.family.module.sample(self.network, self.config, rng)
         else:
             if photo is None:
                 raise DataError(f"{self.family.name} makes its fakes from photographs and none was given. Give photo=.")
@@ -116,7 +131,8 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
         raise WeightsError(
             f"{path} is not a generator. Expected a file made by: python -m cnndetect.zoo train ({error})"
         ) from error
-    config = type(family.module.CPU)(**{key: _tuples(value) for key, value in content["config"].items()})
+    described = {key: _tuples(value) for key, value in content["config"].items() if key != "start"}
+    config = type(family.module.CPU)(**described)
     network = family.module.Generator(config) if family.kind == "unconditional" else family.module.Network(config)
     network.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()}
@@ -126,6 +142,8 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
 
 def _config(family: Family, recipe: str, seed: int) -> object:
     recipes = {"cpu": family.module.CPU, "gpu": family.module.GPU}
+    if hasattr(family.module, "TUNE"):
+        recipes["cpu-tune"] = family.module.TUNE
     return replace(lookup("recipe", recipes, recipe), seed=seed)
 
 

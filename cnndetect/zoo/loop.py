@@ -6,14 +6,16 @@ what the uninterrupted run would have drawn, and no random state needs to be sto
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -21,49 +23,68 @@ from tqdm import tqdm
 
 from cnndetect.errors import DataError
 
-Step = Callable[[int, torch.Generator], Mapping[str, float]]
+Network = TypeVar("Network", bound=nn.Module)
+Step = Callable[[int, torch.Generator], Mapping[str, "torch.Tensor | float"]]
 
 
 @dataclass(frozen=True)
-class Loop:
-    """How long to train and where to write.
+class Job:
+    """Where a training runs and writes; nothing of it changes what is learned but ``start``.
 
-    steps: number of optimiser steps.  checkpoint_seconds: time between checkpoints.  log_steps: steps a log line averages.
+    device: "cpu" or "cuda".  checkpoint_seconds: time between checkpoints.  log_steps: steps a log line averages.
+    start: a checkpoint of the same architecture whose networks a fresh run starts from (its optimisers are not taken).
     """
 
-    steps: int
     out: Path
-    seed: int = 0
+    device: str = "cpu"
     checkpoint_seconds: float = 120.0
     log_steps: int = 200
+    start: Path | None = None
+
+    def place(self, module: Network) -> Network:
+        """The module on the device, in the layout that is fast there."""
+        if self.device == "cpu":
+            return module
+        return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def mixed(self) -> AbstractContextManager:
+        """bfloat16 where the device is a GPU, full precision elsewhere."""
+        return nullcontext() if self.device == "cpu" else torch.autocast("cuda", torch.bfloat16)
 
 
-def run(loop: Loop, step: Step, state: Mapping[str, nn.Module | torch.optim.Optimizer], *, config: object) -> Path:
-    """Call ``step`` until ``loop.steps``, resuming from ``out/checkpoint.pt`` when it is there.
+def run(
+    job: Job, steps: int, step: Step, state: Mapping[str, nn.Module | torch.optim.Optimizer], *, config: object, seed: int = 0
+) -> Path:
+    """Call ``step`` until ``steps``, resuming from ``out/checkpoint.pt`` when it is there.
 
     step: (index, generator) -> losses by name.  state: what a checkpoint holds, by name.
     Returns the path of the checkpoint. Raises DataError where the checkpoint was made by another configuration.
     """
-    loop.out.mkdir(parents=True, exist_ok=True)
-    path = loop.out / "checkpoint.pt"
+    job.out.mkdir(parents=True, exist_ok=True)
+    path = job.out / "checkpoint.pt"
     described = json.loads(json.dumps(asdict(config), default=str))  # type: ignore[call-overload]
+    if job.start is not None:
+        described["start"] = hashlib.sha256(job.start.read_bytes()).hexdigest()[:16]
     start = _restore(path, state, described)
+    if start == 0 and job.start is not None and not path.exists():
+        _take_networks(job.start, state)
 
     # One line per log interval goes to a file; the bar goes to stderr.
-    saved, window, count, since = time.monotonic(), dict[str, float](), 0, time.monotonic()
-    with tqdm(total=loop.steps, initial=start, file=sys.stderr, unit="step", mininterval=5) as bar:
-        for index in range(start, loop.steps):
-            losses = step(index, generator_for(loop.seed, index))
+    saved, window, count, since = time.monotonic(), dict[str, list[torch.Tensor | float]](), 0, time.monotonic()
+    with tqdm(total=steps, initial=start, file=sys.stderr, unit="step", mininterval=5) as bar:
+        for index in range(start, steps):
+            losses = step(index, generator_for(seed, index))
             for name, value in losses.items():
-                window[name] = window.get(name, 0.0) + float(value)
+                # A tensor stays on its device until it is logged: reading it at every step would stall a GPU.
+                window.setdefault(name, []).append(value.detach() if isinstance(value, torch.Tensor) else value)
             count += 1
             bar.update()
-            if count == loop.log_steps or index + 1 == loop.steps:
-                line = {name: round(total / count, 5) for name, total in window.items()}
-                _log(loop.out, {"step": index + 1, "seconds": round(time.monotonic() - since, 1), **line})
+            if count == job.log_steps or index + 1 == steps:
+                line = {name: round(sum(map(float, values)) / len(values), 5) for name, values in window.items()}
+                _log(job.out, {"step": index + 1, "seconds": round(time.monotonic() - since, 1), **line})
                 bar.set_postfix(line)
                 window, count, since = {}, 0, time.monotonic()
-            if time.monotonic() - saved > loop.checkpoint_seconds or index + 1 == loop.steps:
+            if time.monotonic() - saved > job.checkpoint_seconds or index + 1 == steps:
                 save(path, {"step": index + 1, "config": described, "state": {k: v.state_dict() for k, v in state.items()}})
                 saved = time.monotonic()
     return path
@@ -81,24 +102,24 @@ class Schedule(Protocol):
 
 
 def fit(
-    network: nn.Module, loss_of: Callable[[torch.Generator], torch.Tensor], config: Schedule, out: Path, *,
-    lr_drop: float, clip_norm: float | None = None, checkpoint_seconds: float = 120.0,
+    network: nn.Module, loss_of: Callable[[torch.Generator], torch.Tensor], config: Schedule, job: Job, *,
+    lr_drop: float, clip_norm: float | None = None,
 ) -> Path:
     """Train a network without an adversary: Adam on ``loss_of``, the learning rate times ``lr_drop`` for the last 30 %."""
     adam = torch.optim.Adam(network.parameters(), config.lr)
 
-    def step(index: int, rng: torch.Generator) -> Mapping[str, float]:
+    def step(index: int, rng: torch.Generator) -> Mapping[str, torch.Tensor | float]:
         adam.param_groups[0]["lr"] = config.lr * (lr_drop if index >= 0.7 * config.steps else 1.0)
-        loss = loss_of(rng)
+        with job.mixed():
+            loss = loss_of(rng)
         adam.zero_grad(set_to_none=True)
         loss.backward()
         if clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
         adam.step()
-        return {"loss": loss.item()}
+        return {"loss": loss}
 
-    loop = Loop(config.steps, out, seed=config.seed, checkpoint_seconds=checkpoint_seconds)
-    return run(loop, step, {"network": network, "adam": adam}, config=config)
+    return run(job, config.steps, step, {"network": network, "adam": adam}, config=config, seed=config.seed)
 
 
 def generator_for(seed: int, index: int, *, device: str = "cpu") -> torch.Generator:
@@ -111,9 +132,12 @@ def generator_for(seed: int, index: int, *, device: str = "cpu") -> torch.Genera
     return torch.Generator(device=device).manual_seed(mixed)
 
 
-def augmented_batch(photos: torch.Tensor, batch: int, rng: torch.Generator) -> torch.Tensor:
-    """Random photographs with random flips: uint8 [N, 3, H, W] -> float [batch, 3, H, W] in [0, 1]."""
-    index = torch.randint(len(photos), (batch,), generator=rng)
+def augmented_batch(
+    photos: torch.Tensor, batch: int, rng: torch.Generator, *, index: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Random photographs (or those of ``index``) with random flips: uint8 [N, 3, H, W] -> float [batch, 3, H, W] in [0, 1]."""
+    if index is None:
+        index = torch.randint(len(photos), (batch,), generator=rng)
     chosen = photos[index.to(photos.device)].float() / 255
     flip = (torch.rand(batch, generator=rng) < 0.5).to(photos.device)
     return torch.where(flip.view(-1, 1, 1, 1), chosen.flip(3), chosen)
@@ -139,6 +163,19 @@ def _restore(path: Path, state: Mapping[str, nn.Module | torch.optim.Optimizer],
     for name, part in state.items():
         part.load_state_dict(content["state"][name])
     return int(content["step"])
+
+
+def _take_networks(path: Path, state: Mapping[str, nn.Module | torch.optim.Optimizer]) -> None:
+    content = torch.load(path, map_location="cpu", weights_only=True)["state"]
+    for name, part in state.items():
+        if isinstance(part, nn.Module):
+            try:
+                part.load_state_dict(content[name])
+            except (KeyError, RuntimeError) as error:
+                raise DataError(
+                    f"{path} cannot be a start: it does not hold this family's {name} at this width. "
+                    f"Give a checkpoint of the same family and recipe. ({error})"
+                ) from error
 
 
 def _log(out: Path, line: Mapping[str, float]) -> None:

@@ -10,8 +10,8 @@ the gradient penalty every fourth step at four times the weight (lazy regularisa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -19,8 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnndetect.zoo.adversarial import Duel, gradient_penalty
 from cnndetect.zoo.layers import EqualConv2d, EqualLinear, minibatch_stddev, pixel_norm, upsample_nearest
-from cnndetect.zoo.loop import Loop, run
+from cnndetect.zoo.loop import Job, run
+from cnndetect.zoo.progressive import Phase, draw, position_at, total_steps
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class ProGANConfig:
 
     channels: tuple[int, ...] = (64, 64, 64, 48, 32, 12)
     latent: int = 64
-    phases: tuple[tuple[int, int, int, int], ...] = (
+    phases: tuple[Phase, ...] = (
         (8, 0, 10000, 32),
         (16, 5000, 8000, 32),
         (32, 5000, 8000, 32),
@@ -62,6 +64,9 @@ GPU = ProGANConfig(
     penalty_interval=1,
     ema_images=10000.0,
 )
+
+# Continues a ProGAN of the CPU recipe on the photographs of another category: only the last resolutions are trained.
+TUNE = replace(CPU, phases=((64, 0, 800, 16), (128, 0, 960, 16)))
 
 
 class Generator(nn.Module):
@@ -96,9 +101,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """[N, 3, R, R] -> [N], mirror of the generator with average pooling and minibatch standard deviation."""
 
-    def __init__(self, config: ProGANConfig):
+    def __init__(self, widths: tuple[int, ...]):
         super().__init__()
-        widths = config.channels
         self.from_rgb = nn.ModuleList(EqualConv2d(3, width, 1) for width in widths)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.blocks = nn.ModuleList(nn.ModuleList([EqualConv2d(o, o, 3), EqualConv2d(o, i, 3)]) for i, o in pairs)
@@ -120,117 +124,46 @@ class Discriminator(nn.Module):
         return self.out(x).squeeze(1)
 
 
-@dataclass(frozen=True)
-class Position:
-    """Where in the schedule a step is: resolution, blend factor and batch size."""
-
-    resolution_px: int
-    alpha: float
-    batch: int
-
-    @property
-    def level(self) -> int:
-        return self.resolution_px.bit_length() - 3
-
-
-def total_steps(config: ProGANConfig) -> int:
-    """Optimiser steps of the whole schedule."""
-    return sum(-(-fade // batch) + -(-stable // batch) for _, fade, stable, batch in config.phases)
-
-
-def position_at(step: int, config: ProGANConfig) -> Position:
-    """Resolution and fade of a step; alpha grows linearly from 0 to 1 and never jumps.
-
-    >>> position_at(0, CPU).resolution_px
-    8
-    """
-    for resolution, fade, stable, batch in config.phases:
-        fade_steps, stable_steps = -(-fade // batch), -(-stable // batch)
-        if step < fade_steps:
-            return Position(resolution, (step + 1) / (fade_steps + 1), batch)
-        if step < fade_steps + stable_steps:
-            return Position(resolution, 1.0, batch)
-        step -= fade_steps + stable_steps
-    last = config.phases[-1]
-    return Position(last[0], 1.0, last[3])
-
-
-def train(photos: Tensor, config: ProGANConfig, out: Path, *, device: str = "cpu", checkpoint_seconds: float = 120.0) -> Path:
+def train(photos: Tensor, config: ProGANConfig, job: Job) -> Path:
     """Train on ``photos`` [N, 3, 128, 128] uint8 and return the checkpoint's path. Resumes."""
     torch.manual_seed(config.seed)
-    generator, discriminator = Generator(config).to(device), Discriminator(config).to(device)
-    average = deepcopy(generator)
-    optimizers = {
-        "generator_adam": torch.optim.Adam(generator.parameters(), config.lr, betas=(0.0, 0.99)),
-        "discriminator_adam": torch.optim.Adam(discriminator.parameters(), config.lr, betas=(0.0, 0.99)),
-    }
+    photos = photos.to(job.device)
+    duel = Duel(
+        Generator(config), Discriminator(config.channels), job,
+        lr=(config.lr, config.lr), betas=(0.0, 0.99), ema_images=config.ema_images,
+    )  # fmt: skip
 
-    def step(index: int, rng: torch.Generator) -> Mapping[str, float]:
-        position = position_at(index, config)
-        shape = {"level": position.level, "alpha": position.alpha}
-        real = _draw(photos, position, rng).to(device)
+    def step(index: int, rng: torch.Generator) -> Mapping[str, Tensor | float]:
+        position = position_at(index, config.phases)
+        critic = partial(duel.discriminator, level=position.level, alpha=position.alpha)
+
+        def make() -> Tensor:
+            z = torch.randn(position.batch, config.latent, generator=rng).to(job.device)
+            return duel.generator(z, level=position.level, alpha=position.alpha)
 
         # Critic: Wasserstein distance, gradient penalty towards slope 1, small drift.
-        z = torch.randn(position.batch, config.latent, generator=rng).to(device)
-        with torch.no_grad():
-            fake = generator(z, **shape)
-        score_real, score_fake = discriminator(real, **shape), discriminator(fake, **shape)
-        critic = score_fake.mean() - score_real.mean()
-        loss = critic + config.drift * score_real.square().mean()
+        real = draw(photos, position, rng)
+        with job.mixed():
+            with torch.no_grad():
+                fake = make()
+            score_real, score_fake = critic(real).float(), critic(fake).float()
+        distance = score_fake.mean() - score_real.mean()
+        loss = distance + config.drift * score_real.square().mean()
         if index % config.penalty_interval == 0:
-            penalty = _gradient_penalty(discriminator, real, fake, shape, rng)
+            penalty = gradient_penalty(critic, real, fake, rng)
             loss = loss + config.penalty_interval * config.gradient_penalty * penalty
-        optimizers["discriminator_adam"].zero_grad(set_to_none=True)
-        loss.backward()
-        optimizers["discriminator_adam"].step()
+        duel.improve_discriminator(loss)
 
         # Generator: raise the critic's score of fresh fakes.
-        z = torch.randn(position.batch, config.latent, generator=rng).to(device)
-        for parameter in discriminator.parameters():
-            parameter.requires_grad_(False)
-        adversarial = -discriminator(generator(z, **shape), **shape).mean()
-        optimizers["generator_adam"].zero_grad(set_to_none=True)
-        adversarial.backward()
-        optimizers["generator_adam"].step()
-        for parameter in discriminator.parameters():
-            parameter.requires_grad_(True)
+        with duel.frozen(), job.mixed():
+            duel.improve_generator(-critic(make()).float().mean(), batch=position.batch)
+        return {"critic": distance, "px": float(position.resolution_px), "alpha": position.alpha}
 
-        _move_average(average, generator, decay=0.5 ** (position.batch / config.ema_images))
-        return {"critic": critic.item(), "px": position.resolution_px, "alpha": position.alpha}
-
-    networks = {"generator": generator, "discriminator": discriminator, "average": average}
-    state: dict[str, nn.Module | torch.optim.Optimizer] = {**networks, **optimizers}
-    loop = Loop(total_steps(config), out, seed=config.seed, checkpoint_seconds=checkpoint_seconds)
-    return run(loop, step, state, config=config)
-
-
-def sample(average: Generator, z: Tensor, *, resolution_px: int = 128) -> Tensor:
-    """Images [N, 3, R, R] in [-1, 1] of the averaged generator."""
-    with torch.no_grad():
-        return average(z, level=resolution_px.bit_length() - 3).clamp(-1, 1)
-
-
-def _draw(photos: Tensor, position: Position, rng: torch.Generator) -> Tensor:
-    """A batch of photographs, flipped at random, at the current resolution and fade."""
-    index = torch.randint(len(photos), (position.batch,), generator=rng)
-    real = photos[index.to(photos.device)].float() / 127.5 - 1
-    flip = torch.rand(position.batch, generator=rng).to(real.device) < 0.5
-    real = torch.where(flip.view(-1, 1, 1, 1), real.flip(3), real)
-    real = F.avg_pool2d(real, real.shape[-1] // position.resolution_px)
-    if position.alpha < 1:
-        # Reals fade in too, so that both sides of the critic see the same sharpness.
-        real = torch.lerp(upsample_nearest(F.avg_pool2d(real, 2)), real, position.alpha)
-    return real
-
-
-def _gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, shape: dict, rng: torch.Generator) -> Tensor:
-    mix = torch.rand(len(real), 1, 1, 1, generator=rng).to(real.device)
-    between = torch.lerp(real, fake, mix).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(between, **shape).sum(), between, create_graph=True)
-    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+    return run(job, total_steps(config.phases), step, duel.state(), config=config, seed=config.seed)
 
 
 @torch.no_grad()
-def _move_average(average: nn.Module, current: nn.Module, *, decay: float) -> None:
-    for slow, fast in zip(average.parameters(), current.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+def sample(network: Generator, config: ProGANConfig, rng: torch.Generator) -> Tensor:
+    """One image [1, 3, 128, 128] in [0, 1] of the averaged generator."""
+    z = torch.randn(1, config.latent, generator=rng).to(network.dense.weight.device)
+    return (network(z, level=5) * 0.5 + 0.5).clamp(0, 1)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnndetect.zoo.loop import augmented_batch, fit
+from cnndetect.zoo.loop import Job, augmented_batch, fit
 
 SCALE = 4
 
@@ -143,16 +143,17 @@ def reduce_four(photo: Tensor) -> Tensor:
     return F.interpolate(photo, scale_factor=1 / SCALE, mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def train(photos: Tensor, config: SANConfig, out: Path, *, device: str = "cpu", checkpoint_seconds: float = 120.0) -> Path:
+def train(photos: Tensor, config: SANConfig, job: Job) -> Path:
     """Train on ``photos`` [N, 3, 128, 128] uint8 and return the checkpoint's path. Resumes."""
     torch.manual_seed(config.seed)
-    network = Network(config).to(device)
+    photos = photos.to(job.device)
+    network = job.place(Network(config))
 
     def loss_of(rng: torch.Generator) -> Tensor:
-        photo = augmented_batch(photos, config.batch, rng).to(device)
+        photo = augmented_batch(photos, config.batch, rng)
         return F.l1_loss(network(reduce_four(photo)), photo)
 
-    return fit(network, loss_of, config, out, lr_drop=0.25, clip_norm=1.0, checkpoint_seconds=checkpoint_seconds)
+    return fit(network, loss_of, config, job, lr_drop=0.25, clip_norm=1.0)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnndetect.zoo.loop import augmented_batch, fit
+from cnndetect.zoo.loop import Job, augmented_batch, fit
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,18 @@ def expose(photo: Tensor, config: SITDConfig, rng: torch.Generator) -> Tensor:
     return (code / 16383 * config.gain).clamp(0, 1).to(photo.device)
 
 
-def train(photos: Tensor, config: SITDConfig, out: Path, *, device: str = "cpu", checkpoint_seconds: float = 120.0) -> Path:
+def train(photos: Tensor, config: SITDConfig, job: Job) -> Path:
     """Train on ``photos`` [N, 3, 128, 128] uint8 and return the checkpoint's path. Resumes."""
     torch.manual_seed(config.seed)
-    network = Network(config).to(device)
+    photos = photos.to(job.device)
+    network = job.place(Network(config))
 
     def loss_of(rng: torch.Generator) -> Tensor:
-        photo = augmented_batch(photos, config.batch, rng).to(device)
+        photo = augmented_batch(photos, config.batch, rng)
         return F.l1_loss(network(expose(photo, config, rng)), photo)
 
     # The paper drops the learning rate tenfold at half of the schedule.
-    return fit(network, loss_of, config, out, lr_drop=0.1, checkpoint_seconds=checkpoint_seconds)
+    return fit(network, loss_of, config, job, lr_drop=0.1)
 
 
 @torch.no_grad()
