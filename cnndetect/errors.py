@@ -6,6 +6,7 @@ CnndetectError
  ├─ WeightsError      a weights file that is missing, damaged or does not fit
  ├─ ProtocolError     options that do not go together, or a protocol that cannot be applied
  ├─ DataError         scores, results or training data that cannot be read or do not belong together
+ ├─ DownloadError     a file that no address gives whole and right, or that has no room
  ├─ MetricError       numbers that a metric is not defined on
  └─ UnknownNameError  a name that no registry has
 """
@@ -41,6 +42,10 @@ class ProtocolError(CnndetectError):
 
 class DataError(CnndetectError):
     """Scores, results or training data that cannot be read or do not belong together."""
+
+
+class DownloadError(CnndetectError):
+    """A file that could not be fetched whole and right, or for which there is no room."""
 
 
 class MetricError(CnndetectError):

@@ -4,8 +4,11 @@
 |-------------------------|----------------------|------------------------------------------------|
 | embedded suite          | CNNDETECT_MINI       | benchmarks/mini of the checkout or the wheel   |
 | bundled weights         | CNNDETECT_WEIGHTS    | weights of the checkout or the wheel           |
+| official weights        | CNNDETECT_OFFICIAL   | ~/.cache/cnndetect/official                    |
 | results shipped with us | CNNDETECT_REFERENCE  | benchmarks/results of the checkout or wheel    |
+| published figures       | CNNDETECT_REPORTED   | benchmarks/reported.json of checkout or wheel  |
 | what a run writes       | CNNDETECT_RESULTS    | ~/.cache/cnndetect/results                     |
+| official data           | CNNDETECT_DATA       | ~/.cache/cnndetect/data                        |
 """
 
 from __future__ import annotations
@@ -26,14 +29,29 @@ def weights_root(given: str | Path | None = None) -> Path:
     return _choose(given, "CNNDETECT_WEIGHTS", _shipped("weights"))
 
 
+def official_root(given: str | Path | None = None) -> Path:
+    """Folder of the official weights that the user fetched."""
+    return _choose(given, "CNNDETECT_OFFICIAL", Path.home() / ".cache" / "cnndetect" / "official")
+
+
 def reference_results_root(given: str | Path | None = None) -> Path:
     """Folder of the result files that ship with the package (read only for users)."""
     return _choose(given, "CNNDETECT_REFERENCE", _shipped("benchmarks/results"))
 
 
+def reported_file(given: str | Path | None = None) -> Path:
+    """File of the figures that others published."""
+    return _choose(given, "CNNDETECT_REPORTED", _shipped("benchmarks/reported.json"))
+
+
 def results_root(given: str | Path | None = None) -> Path:
     """Folder where a benchmark run writes scores and results."""
     return _choose(given, "CNNDETECT_RESULTS", Path.home() / ".cache" / "cnndetect" / "results")
+
+
+def data_root(given: str | Path | None = None) -> Path:
+    """Folder of the official data, one sub-folder per data set (see cnndetect/data/catalog.py)."""
+    return _choose(given, "CNNDETECT_DATA", Path.home() / ".cache" / "cnndetect" / "data")
 
 
 def _choose(given: str | Path | None, variable: str, default: Path) -> Path:
@@ -45,4 +63,4 @@ def _choose(given: str | Path | None, variable: str, default: Path) -> Path:
 def _shipped(relative: str) -> Path:
     # A wheel carries the folders inside the package; a checkout has them beside it.
     inside = _PACKAGE / "_assets" / relative
-    return inside if inside.is_dir() else _PACKAGE.parent / relative
+    return inside if inside.exists() else _PACKAGE.parent / relative

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cnndetect.data.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
 from cnndetect.data.folders import FAKE, REAL, SHARED_REALS, find_sets
 from cnndetect.errors import LayoutError
-from cnndetect.paths import mini_root
+from cnndetect.paths import data_root, mini_root
 
 # The paper's order; other test sets follow by name.
 FAMILY_ORDER = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle", "sitd", "san", "deepfake")
@@ -18,10 +19,16 @@ MINI, MINI_VERSION = "mini", 1
 
 @dataclass(frozen=True)
 class TestSet:
-    """One generator's images. root: a folder in the official layout, with or without classes."""
+    """One generator's images. root: a folder in the official layout, with or without classes.
+
+    place: sub-folder of its results, "" where the name alone tells them apart.  official: its name in the catalogue of
+    released data, None for all others.
+    """
 
     name: str
     root: Path
+    place: str = ""
+    official: str | None = None
 
     __test__ = False  # not a test for pytest
 
@@ -47,24 +54,72 @@ class Suite:
 
 
 def list_suites() -> list[str]:
-    """Names of the suites that are installed."""
-    return [MINI] if _test_sets(mini_root()) else []
+    """Names of the suites that are installed, whole."""
+    return ([MINI] if _test_sets(mini_root()) else []) + [name for name, facts in SUITES.items() if not _absent(facts)]
 
 
 def find_suites(name: str | Path) -> list[Suite]:
-    """The suites behind a name ("mini", "all") or a path. Raises LayoutError where there is none.
+    """The suites behind a name ("mini", "forensynths-13", "all") or a path. Raises LayoutError where there is none.
 
-    A path is a suite of its own: one test set where it holds 0_real and 1_fake, else one per sub-folder.
+    "all": every suite that is present. A path is a suite of its own: one test set where it holds 0_real and 1_fake, else
+    one per sub-folder.
     """
-    if str(name) in ("all", MINI):
-        # The embedded suite is the only one with a name today; "all" is every suite that is present.
+    if str(name) == "all":
+        # The embedded suite comes with the package: where it is missing, that is an error.
+        return [Suite(MINI, MINI_VERSION, _found(mini_root()))] + [_official(facts) for facts in SUITES.values() if not _absent(facts)]
+    if str(name) == MINI:
         return [Suite(MINI, MINI_VERSION, _found(mini_root()))]
+    if str(name) in SUITES:
+        return [_official(SUITES[str(name)])]
     path = Path(name)
     if not path.exists():
         raise LayoutError(
-            f"There is no suite {str(name)!r} and no such folder. Expected all, {MINI}, or a folder with {REAL}/ and {FAKE}/."
+            f"There is no suite {str(name)!r} and no such folder. Expected all, {MINI}, {', '.join(SUITES)}, or a folder with "
+            f"{REAL}/ and {FAKE}/."
         )
     return [Suite(_plain(path.resolve().name), 0, _found(path))]
+
+
+def suites_note() -> str:
+    """One line: which suites are here, and how to get the others."""
+    present = list_suites()
+    absent = [name for name in SUITES if name not in present]
+    datasets = sorted({SUITES[name].dataset for name in absent})
+    get = "; ".join(f"python -m cnndetect.data get {dataset}" for dataset in datasets)
+    others = f" Not here: {', '.join(absent)}; get them with: {get}." if absent else ""
+    return f"suites: {', '.join(present) or 'none'}.{others} Any folder with {REAL}/ and {FAKE}/ is a suite too: --suite PATH"
+
+
+def twins(suite: Suite, test_set: TestSet) -> list[tuple[str, str]]:
+    """Title and place of results of other suites with the very same images: their scores serve here too."""
+    others = [facts for facts in SUITES.values() if facts.name != suite.name and test_set.official in facts.groups]
+    return [(f"{facts.name}@{facts.version}", facts.name) for facts in others]
+
+
+def _official(facts: SuiteFacts) -> Suite:
+    absent = _absent(facts)
+    root = data_root() / facts.dataset
+    if absent:
+        names = [group.name for group in absent]
+        only = "" if len(names) == len(facts.groups) else f" --only {','.join(names)}"
+        raise LayoutError(
+            f"The suite {facts.name} needs {', '.join(names)} in {root} (see CNNDETECT_DATA). "
+            f"Get what is missing with: python -m cnndetect.data get {facts.dataset}{only}"
+        )
+    groups = find_groups(DATASETS[facts.dataset], facts.groups)
+    return Suite(
+        facts.name, facts.version, tuple(TestSet(group.title, root / group.name, facts.name, group.name) for group in groups)
+    )
+
+
+def _absent(facts: SuiteFacts) -> list[Group]:
+    """Groups that have a class folder missing; images are counted by ``python -m cnndetect.data verify``."""
+    root = data_root() / facts.dataset
+    return [
+        group
+        for group in named_groups(facts.name)
+        if not all((root / group.name / part / label).is_dir() for part in group.classes for label in (REAL, FAKE))
+    ]
 
 
 def _found(root: Path) -> tuple[TestSet, ...]:
