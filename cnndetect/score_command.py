@@ -16,6 +16,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from cnndetect.detectors.base import Detector
+from cnndetect.detectors.calibration import calibrated
 from cnndetect.errors import CnndetectError, DataError, LayoutError, UnknownNameError
 from cnndetect.images import list_images
 from cnndetect.scoring import BATCH_SIZE, PROTOCOL, Scored, load_detector, score_stream
@@ -28,6 +29,7 @@ examples:
   python -m cnndetect.score photo.jpg
   python -m cnndetect.score holiday-photos/ --sort --csv scores.csv
   python -m cnndetect.score a.png folder/ --json --detector my.pth --device cuda
+  python -m cnndetect.score photo.jpg --explain where.png
 """
 
 
@@ -51,10 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             # What can be misspelt comes before the network.
             files = find_files(options.paths)
+            if options.explain and len(files) != 1:
+                parser.error(f"--explain takes one image, and {len(files)} were given")
             table = _open_table(options.csv, stack) if options.csv else None
             detector = load_detector(options.detector, device=options.device)
+            detector = calibrated(detector) if options.calibrated else detector
             rows: Iterable[Row] = score_files(files, detector=detector, batch_size=options.batch_size)
-            return _report(rows, detector, table, options)
+            status = _report(rows, detector, table, options)
+            if options.explain and status == 0:
+                _explain(files[0], detector, options.explain)
+            return status
     except UnknownNameError as error:
         parser.error(str(error))
     except CnndetectError as error:
@@ -75,9 +83,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER", help="images, and folders to walk")
     parser.add_argument("--logit", action="store_true", help="print the logit instead of the fakeness")
+    parser.add_argument("--calibrated", action="store_true", help="by the threshold and temperature frozen with the weights")
     parser.add_argument("--sort", action="store_true", help="most fake first, once all are scored")
     parser.add_argument("--json", action="store_true", help="print one JSON document, fakeness and logit")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write path, fakeness, logit, error")
+    parser.add_argument("--explain", type=Path, metavar="OUT.png", help="of one image: also draw where its logit comes from")
     parser.add_argument("--detector", metavar="NAME|FILE|MODULE:FACTORY", help="default: the bundled one")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; default: CUDA where there is one")
     parser.add_argument(
@@ -128,6 +138,16 @@ def _report(rows: Iterable[Row], detector: Detector, table: TextIO | None, optio
     if failures:
         print(f"{len(failures)} of {len(failures) + len(images)} images failed.", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _explain(file: Path, detector: Detector, target: Path) -> None:
+    from cnndetect.explain import explain, save_overlay
+
+    found = explain(file, detector=detector)
+    save_overlay(file, found, target)
+    what = "mean of the map = logit" if found.method == "cam" else "fall of the logit where a square is covered"
+    values = f"{found.method}, {what}, {found.heat.min():+.2f} to {found.heat.max():+.2f}"
+    print(f"wrote {target}: red speaks for fake, blue for real ({values})", file=sys.stderr)
 
 
 def _line(row: Row, *, logit: bool) -> str:

@@ -15,11 +15,11 @@ import torch
 from scipy.special import expit
 
 from cnndetect import paths
-from cnndetect.detectors import registry
+from cnndetect.detectors import calibration, registry
 from cnndetect.detectors.base import Detector
-from cnndetect.errors import ImageError, ProtocolError
+from cnndetect.errors import ImageError, ProtocolError, lookup
 from cnndetect.images import to_rgb_array
-from cnndetect.transforms.preprocess import prepare
+from cnndetect.transforms.preprocess import PROTOCOLS, Protocol, center_crop, to_tensor
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,6 +53,7 @@ def score(
     *,
     detector: Any = ...,
     return_logit: bool = ...,
+    calibrated: bool = ...,
     device: str | None = ...,
     batch_size: int = ...,
 ) -> float: ...
@@ -62,6 +63,7 @@ def score(
     *,
     detector: Any = ...,
     return_logit: bool = ...,
+    calibrated: bool = ...,
     device: str | None = ...,
     batch_size: int = ...,
 ) -> np.ndarray: ...
@@ -70,6 +72,7 @@ def score(
     *,
     detector: Any = None,
     return_logit: bool = False,
+    calibrated: bool = False,
     device: str | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> float | np.ndarray:
@@ -84,6 +87,10 @@ def score(
     ``return_logit=True``, for strong fakes may tie near 1. An image is taken at its native size (protocol ``nocrop``),
     neither resized nor cut: resizing removes the very traces, and a cut sees fewer of them.
 
+    calibrated: sigmoid((logit - threshold) / temperature) instead, both fitted on validation images and frozen with the
+    weights: 0.5 is the threshold, and on images like those of validation, half of them fake, it is a probability.
+    ProtocolError for a detector without them; the order of images is the same.
+
     detector: a name of ``list_detectors()``, a weights file, ``package.module:factory``, what ``load`` returned, or any
     callable [N, 3, H, W] -> [N]; the bundled one if None.  device: such as "cuda:0"; if None, CUDA where there is one.
     batch_size: images of equal size that go through at once; it changes the speed, not the result.
@@ -95,6 +102,8 @@ def score(
     """
     single = not _is_sequence(img)
     loaded = load_detector(detector, device=device)
+    if calibrated:
+        loaded = calibration.calibrated(loaded)
     logits = []
     for scored in score_stream([img] if single else img, detector=loaded, batch_size=batch_size):
         if scored.error is not None:
@@ -105,19 +114,22 @@ def score(
     return float(values[0]) if single else values
 
 
-def score_stream(images: Iterable[Any], *, detector: Detector, batch_size: int = BATCH_SIZE) -> Iterator[Scored]:
+def score_stream(
+    images: Iterable[Any], *, detector: Detector, batch_size: int = BATCH_SIZE, protocol: str | Protocol = PROTOCOL
+) -> Iterator[Scored]:
     """Score image after image, decoding only a few batches ahead; a bad image is reported and passed over.
 
-    images: anything ``score`` takes one of.  Yields one Scored per image, in the given order.
+    images: anything ``score`` takes one of.  protocol: how they are cut.  Yields one Scored per image, in the given order.
     """
     if batch_size < 1:
         raise ProtocolError(f"Got batch_size={batch_size}. Expected a whole number >= 1.")
+    crop_px = (lookup("protocol", PROTOCOLS, protocol) if isinstance(protocol, str) else protocol).crop_px
     groups: dict[tuple[int, ...], list[_Decoded]] = {}  # waiting, by size
     done: dict[int, Scored] = {}
     following = 0  # index of the next one to give out
 
     for index, image in enumerate(images):
-        decoded = _decode(index, image)
+        decoded = _decode(index, image, crop_px)
         if isinstance(decoded, Scored):
             done[index] = decoded
         else:
@@ -165,13 +177,14 @@ def _is_sequence(img: Any) -> bool:
     return isinstance(img, Sequence) and not isinstance(img, (str, bytes))
 
 
-def _decode(index: int, image: Any) -> _Decoded | Scored:
+def _decode(index: int, image: Any, crop_px: int | None) -> _Decoded | Scored:
     try:
         array = to_rgb_array(image)
     except ImageError as error:
         return Scored(index, math.nan, str(error))
     name = str(image) if isinstance(image, (str, os.PathLike)) else f"The image of {array.shape[1]}x{array.shape[0]} px"
-    return _Decoded(index, name, array)
+    # A copy, or the whole image would wait behind its crop.
+    return _Decoded(index, name, array if crop_px is None else center_crop(array, crop_px).copy())
 
 
 def _score_groups(detector: Detector, groups: dict[tuple[int, ...], list[_Decoded]]) -> dict[int, Scored]:
@@ -193,7 +206,7 @@ def _score_batch(detector: Detector, group: list[_Decoded]) -> dict[int, Scored]
 
 
 def _logits(detector: Detector, group: list[_Decoded]) -> list[float]:
-    batch = torch.stack([prepare(one.array, PROTOCOL) for one in group])  # [N, 3, H, W]
+    batch = torch.stack([to_tensor(one.array) for one in group])  # [N, 3, H, W]
     return detector.logits(batch).double().tolist()  # [N]
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 from cnndetect.detectors import registry
-from cnndetect.detectors.quantize import Comparison, compare, from_int8, main, to_int8
+from cnndetect.detectors.quantize import Comparison, compare, unpack, main, to_int6, to_int8
 from cnndetect.detectors.resnet import resnet50_one_logit
 from cnndetect.detectors.weights import file_sha256, load_state
 from cnndetect.errors import WeightsError
@@ -49,6 +49,26 @@ def weights_file(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("shape", [(5, 3, 7, 7), (1, 2048), (4, 9), (3, 3)])
+def test_six_bits_come_back_exactly_and_no_weight_moves_by_more_than_half_a_step(shape) -> None:
+    value = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    packed = to_int6({"w": value})
+    assert packed["w.int6"].dtype == torch.uint8 and len(packed["w.int6"]) == -(-value.numel() // 4) * 3
+    back = unpack(packed)["w"]
+    step = value.abs().flatten(1).amax(dim=1) / 31
+    assert ((back - value).abs().flatten(1) <= step[:, None] / 2 + 1e-6).all()
+    # What is on the grid already is not moved again.
+    assert torch.allclose(unpack(to_int6({"w": back}))["w"], back, atol=1e-6)
+
+
+@pytest.mark.parametrize("lost", ["w.shape", "w.scale"])
+def test_six_bits_without_what_belongs_to_them_are_refused(lost: str) -> None:
+    packed = to_int6({"w": torch.randn(4, 5)})
+    del packed[lost]
+    with pytest.raises(WeightsError, match=f"has no {lost}"):
+        unpack(packed)
+
+
 @pytest.mark.parametrize("shape", [(5, 3, 7, 7), (1, 2048), (4, 9)])
 def test_no_weight_moves_by_more_than_half_a_step_of_its_channel(shape) -> None:
     generator = torch.Generator().manual_seed(0)
@@ -57,7 +77,7 @@ def test_no_weight_moves_by_more_than_half_a_step_of_its_channel(shape) -> None:
     value = torch.randn(shape, generator=generator) * size
     packed = to_int8({"w": value})
     assert packed["w.int8"].dtype == torch.int8 and packed["w.scale"].shape == shape[:1]
-    back = from_int8(packed)["w"]
+    back = unpack(packed)["w"]
     step = value.abs().flatten(1).amax(1) / 127
     assert ((back - value).abs().flatten(1).amax(1) <= step / 2 * 1.0001).all()
     # The largest weight of a channel is met exactly.
@@ -66,7 +86,7 @@ def test_no_weight_moves_by_more_than_half_a_step_of_its_channel(shape) -> None:
 
 def test_zeros_half_precision_and_counters() -> None:
     state = {"zero.weight": torch.zeros(2, 3), "half.weight": torch.full((2, 3), 1e-7, dtype=torch.float16), "n": torch.tensor(7)}
-    back = from_int8(to_int8(state))
+    back = unpack(to_int8(state))
     assert (back["zero.weight"] == 0).all() and back["n"] == 7 and back["n"].dtype == torch.int64
     assert back["half.weight"].dtype == torch.float32
     assert torch.allclose(back["half.weight"], state["half.weight"].float(), rtol=1e-2)
@@ -98,7 +118,7 @@ def test_a_scale_that_is_missing_or_too_long_is_named(scale, tmp_path) -> None:
 
 def test_a_plain_parameter_called_scale_is_no_scale() -> None:
     state = {"norm.scale": torch.ones(4)}
-    assert list(from_int8(to_int8(state))) == ["norm.scale"]
+    assert list(unpack(to_int8(state))) == ["norm.scale"]
 
 
 def test_the_command_converts_and_says_what_it_did(weights_file, tmp_path, capsys) -> None:

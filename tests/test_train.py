@@ -241,7 +241,7 @@ def test_defaults_and_recipes_are_the_references() -> None:
     assert (plain.augment.resize_px, plain.augment.crop_px, plain.augment.flip) == (256, 224, True)
     assert plain.plateau == PlateauRule(5, 0.001, 0.002, 0.1, 1e-6)
 
-    half = RECIPES["wang2020-blur-jpeg-0.5"]
+    half = RECIPES["wang2020-blur-jpeg-0.5"].augment
     assert (half.blur_probability, half.blur_sigma_px, half.jpeg_probability, half.jpeg_quality) == (0.5, (0, 3), 0.5, (30, 100))
     changed = parsed("--recipe", "wang2020-blur-jpeg-0.5", "--resize-px", "none", "--no-flip", "--jpeg-quality", "60", "90")
     assert changed.augment == replace(half, resize_px=None, flip=False, jpeg_quality=(60, 90))

@@ -23,6 +23,7 @@ class Detector:
     progan_only: whether it was trained on ProGAN images alone; only such detectors enter the main table.
     identity: what proves in another run that this is the same detector, weights_sha256 by default. Without one, nothing
     that was scored before is trusted.
+    temperature: fitted on validation and frozen (calibration.py), None where unknown.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Detector:
     device: str = "cpu"
     record: dict[str, Any] = field(default_factory=dict)
     identity: str | None = None
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
         if self.identity is None:

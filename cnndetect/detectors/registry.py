@@ -15,25 +15,32 @@ import torch
 from torch import nn
 
 from cnndetect.detectors.base import Detector
-from cnndetect.detectors.resnet import resnet50_one_logit
-from cnndetect.detectors.weights import DEFAULT_DETECTOR, WEIGHTS, file_sha256, fit_state, load_state, registered_file
+from cnndetect.detectors.calibration import read_calibration
+from cnndetect.detectors.fusion import load_fusion
+from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, build
+from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
+from cnndetect.detectors.resnext import in_class_order
+from cnndetect.detectors.weights import DEFAULT_DETECTOR, WEIGHTS, WeightsRecord, file_sha256, fit_state, load_state, registered_file
 from cnndetect.errors import ProtocolError, WeightsError, lookup
 
-SUFFIXES = (".pth", ".pt", ".safetensors")
+SUFFIXES = (".pth", ".pt", ".safetensors", ".json")
 
 DetectorLike = str | Path | Detector | Callable | None
 
 
 def list_detectors() -> list[str]:
-    """Names of the bundled detectors, the default first."""
-    return sorted(WEIGHTS, key=lambda name: (name != DEFAULT_DETECTOR, name))
+    """Names that ``load`` takes: the bundled detectors, the default first, then the official ones that were fetched."""
+    bundled = sorted(WEIGHTS, key=lambda name: (name != DEFAULT_DETECTOR, name))
+    return bundled + [name for name, record in OFFICIAL.items() if is_fetched(record)]
 
 
 def load(detector: DetectorLike = None, *, device: str | None = None) -> Detector:
     """A Detector, ready to score.
 
-    detector: a registered name (None: the default), a ResNet-50 weights file, ``package.module:factory``, any callable
-    [N, 3, H, W] -> [N], or a Detector.  device: "cpu", "cuda" ...; None is CUDA where there is one.
+    detector: a registered name (None: the default), an official one such as "wang2020-blur-jpg-0.1" once it was fetched, a
+    weights file of any architecture of networks.py, a fusion's JSON file, ``package.module:factory``, any callable
+    [N, 3, H, W] -> [N], or a Detector.
+    device: "cpu", "cuda" ...; None is CUDA where there is one.
     Raises UnknownNameError, WeightsError, ProtocolError.
 
     >>> load(lambda images: images.mean(dim=(1, 2, 3)), device="cpu").name
@@ -71,7 +78,7 @@ def name_of(detector: str | Path | None) -> str:
             raise WeightsError(f"{path} does not exist. Expected a weights file: {', '.join(SUFFIXES)}.")
         # The trainer calls its best weights "best"; the run's name is the folder's.
         return path.resolve().parent.name if path.stem == "best" else path.stem
-    return text.replace(":", ".") if ":" in text else lookup("detector", WEIGHTS, text).name
+    return text.replace(":", ".") if ":" in text else _record(text).name
 
 
 def choose_device(device: str | None) -> str:
@@ -85,25 +92,54 @@ def choose_device(device: str | None) -> str:
     return device
 
 
+def _record(name: str) -> WeightsRecord | OfficialRecord:
+    table: dict[str, WeightsRecord | OfficialRecord] = {**WEIGHTS, **official_names()}
+    return lookup("detector", table, name)
+
+
 def _from_registry(name: str, device: str) -> Detector:
-    record = lookup("detector", WEIGHTS, name)
-    network = resnet50_one_logit()
-    fit_state(network, load_state(registered_file(record)), source=record.file)
+    record = _record(name)
+    if isinstance(record, OfficialRecord):
+        path, digest = fetched_official(record)
+    else:
+        path, digest = registered_file(record), record.sha256
+    temperature = record.temperature if isinstance(record, WeightsRecord) else None
+    if path.suffix == ".json":
+        network = load_fusion(path, name=record.name, device=device).network
+    else:
+        network = _network(path, record.network if isinstance(record, WeightsRecord) else DEFAULT_NETWORK)
     return Detector(
-        name, network, record.protocol, record.threshold_logit, record.sha256, record.progan_only, device, asdict(record)
-    )
+        record.name, network, record.protocol, record.threshold_logit, digest, record.progan_only, device, asdict(record),
+        temperature=temperature,
+    )  # fmt: skip
 
 
 def _from_file(path: Path, device: str) -> Detector:
     name = name_of(path)
-    network = resnet50_one_logit()
-    fit_state(network, load_state(path), source=str(path))
+    if path.suffix.lower() == ".json":
+        return load_fusion(path, name=name, device=device)
+    network = _network(path)
     digest = file_sha256(path)
-    return Detector(name, network, threshold_logit=_threshold_beside(path, digest), weights_sha256=digest, device=device)
+    official = recognise(path, digest)
+    if official:
+        return Detector(name, network, weights_sha256=digest, progan_only=True, device=device, record=asdict(official))
+    fitted = read_calibration(path, digest)
+    threshold = fitted.threshold_logit if fitted else _threshold_beside(path, digest)
+    temperature = fitted.temperature if fitted else None
+    return Detector(name, network, threshold_logit=threshold, weights_sha256=digest, device=device, temperature=temperature)
+
+
+def _network(path: Path, name: str | None = None) -> nn.Module:
+    """The network of a weights file: of the architecture named, or of the one whose names and shapes the file has."""
+    state = load_state(path)
+    name = name or architecture_of(state) or DEFAULT_NETWORK
+    network = build(name)
+    fit_state(network, in_class_order(path, state) if name == "resnext101" else state, source=path.name)
+    return network
 
 
 def _is_file(text: str) -> bool:
-    return text not in WEIGHTS and (text.lower().endswith(SUFFIXES) or Path(text).is_file())
+    return text not in WEIGHTS and text not in OFFICIAL and (text.lower().endswith(SUFFIXES) or Path(text).is_file())
 
 
 def _threshold_beside(path: Path, digest: str) -> float | None:

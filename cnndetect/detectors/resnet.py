@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision import models
+
+from cnndetect.detectors import strips
 
 
 class OneLogitResNet50(models.ResNet):
     """torchvision's ResNet-50 (v1.5, stride in the 3x3) with one logit: [N, 3, H, W] -> [N].
 
-    Same names as the official checkpoints: 320 state entries, 23,510,081 parameters.
+    Same names as the official checkpoints: 320 state entries, 23,510,081 parameters. Where nothing is trained, a large
+    image goes through in strips (strips.py), so that 18 megapixels fit into a small machine.
 
     >>> import torch
     >>> OneLogitResNet50().eval()(torch.zeros(2, 3, 64, 96)).shape
@@ -22,6 +26,10 @@ class OneLogitResNet50(models.ResNet):
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:
+        large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS
+        # Batch statistics and gradients need the image whole.
+        if large and not self.training and not torch.is_grad_enabled():
+            return strips.logits_in_strips(self, images).squeeze(1)
         return super().forward(images).squeeze(1)
 
 

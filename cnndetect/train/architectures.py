@@ -9,55 +9,20 @@ import torch
 from torch import nn
 from torchvision import models
 
-from cnndetect.detectors.resnet import resnet50_one_logit
+from cnndetect.detectors.networks import NETWORKS
 from cnndetect.detectors.weights import file_sha256, fit_state, load_state
 from cnndetect.errors import WeightsError, lookup
 
-
-class OneLogitResNet18(models.ResNet):
-    """torchvision's ResNet-18 with one logit: [N, 3, H, W] -> [N]."""
-
-    def __init__(self) -> None:
-        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """[N, 3, H, W] -> [N]."""
-        return super().forward(images).squeeze(1)
-
-
-class Tiny(nn.Module):
-    """A residual network of width 8 that trains in a second, for tests and trials: [N, 3, H, W] -> [N]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()
-        )
-        self.block = nn.Sequential(
-            nn.Conv2d(8, 8, 3, padding=1, bias=False),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.Conv2d(8, 8, 3, padding=1),
-        )
-        self.fc = nn.Linear(8, 1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """[N, 3, H, W] -> [N]."""
-        features = self.stem(images)
-        features = torch.relu(features + self.block(features)).mean(dim=(2, 3))  # [N, 8, H/2, W/2] -> [N, 8]
-        return self.fc(features).squeeze(1)
-
-
-ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
-    "resnet50": resnet50_one_logit,
-    "resnet18": OneLogitResNet18,
-    "tiny": Tiny,
-}
+ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {name: architecture.build for name, architecture in NETWORKS.items()}
 
 # torchvision names its weights by network; an architecture without a row has none to start from.
 IMAGENET: dict[str, models.WeightsEnum] = {
     "resnet50": models.ResNet50_Weights.IMAGENET1K_V1,
     "resnet18": models.ResNet18_Weights.IMAGENET1K_V1,
+    "resnet18-ce": models.ResNet18_Weights.IMAGENET1K_V1,
+    "resnet18-frequency": models.ResNet18_Weights.IMAGENET1K_V1,
+    "spectrum": models.ResNet34_Weights.IMAGENET1K_V1,
+    "resnext101": models.ResNeXt101_32X8D_Weights.IMAGENET1K_V1,
 }
 
 
@@ -93,8 +58,14 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
 
 
 def _load(network: nn.Module, state: dict[str, torch.Tensor], *, source: str) -> bool:
-    """Copy ``state`` into the network, but for an fc of another width. True: fc was copied too."""
+    """Copy ``state`` into the network, but for an fc of another width. True: fc was copied too.
+
+    What a network adds to a trunk that has weights (its ``fresh`` names) stays as it starts, where the file has none of it.
+    """
     own = network.state_dict()
+    fresh = getattr(network, "fresh", ())
+    added = {key: value for key, value in own.items() if key.startswith(fresh) and key not in state} if fresh else {}
+    state = {**state, **added}
     kept_fc = "fc.weight" in state and state["fc.weight"].shape == own["fc.weight"].shape
     if not kept_fc:
         state = {**state, "fc.weight": own["fc.weight"], "fc.bias": own["fc.bias"]}

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from cnndetect.errors import ProtocolError
 from cnndetect.train.plateau import PlateauRule
+from cnndetect.train.stages import OPTIMIZERS, Stage
 from cnndetect.transforms.augment import AugmentConfig
 
 AMP = ("none", "bf16")
+BALANCES = ("none", "over", "under")
 
 # What may change between two starts of one run: where it reads and writes, how fast, until when.
 FREE_FIELDS = (
@@ -40,6 +42,12 @@ class TrainConfig:
     lr: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     batch_size: int = 64  # over all processes together
+    optimizer: str = "adam"
+    momentum: float = 0.9  # of sgd
+    weight_decay: float = 0.0
+    lr_step_epochs: int | None = None  # fall by plateau.lr_factor every so many epochs; None: on plateaus
+    stages: tuple[Stage, ...] = ()  # staged unfreezing, before the main part
+    balance: str = "none"  # over- or undersampling of the classes real and fake, anew in every epoch
     plateau: PlateauRule = PlateauRule()
     max_epochs: int | None = None
     max_seconds: float | None = None  # summed over all starts of the run
@@ -61,10 +69,15 @@ class TrainConfig:
         plain = bool(self.name) and Path(self.name).name == self.name and self.name not in (".", "..")
         _expect(plain, "name", self.name, "a plain name without slashes; it becomes a folder of --out")
         _expect(self.amp in AMP, "amp", self.amp, f"one of {', '.join(AMP)}")
+        _expect(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        _expect(self.balance in BALANCES, "balance", self.balance, f"one of {', '.join(BALANCES)}")
+        _expect(0 <= self.momentum < 1, "momentum", self.momentum, "a fraction in [0, 1)")
+        _expect(self.weight_decay >= 0, "weight_decay", self.weight_decay, "a number >= 0")
         _expect(self.seed >= 0, "seed", self.seed, "a whole number >= 0")
         _expect(self.lr > 0, "lr", self.lr, "a number > 0")
         for field in (
             "batch_size",
+            "lr_step_epochs",
             "max_epochs",
             "max_seconds",
             "threads",
@@ -73,6 +86,8 @@ class TrainConfig:
         ):
             value = getattr(self, field)
             _expect(value is None or value > 0, field, value, "a number > 0")
+        ends = self.lr_step_epochs is None or self.max_epochs is not None or self.max_seconds is not None
+        _expect(ends, "lr_step_epochs", self.lr_step_epochs, "max_epochs or max_seconds beside it, or the run never ends")
         for field in ("workers", "cache_mb"):
             _expect(getattr(self, field) >= 0, field, getattr(self, field), "a whole number >= 0")
         _expect(self.plateau.patience >= 1, "patience", self.plateau.patience, "a whole number >= 1")
@@ -89,6 +104,15 @@ class TrainConfig:
 def as_plain(config: TrainConfig) -> dict:
     """The record as JSON values, to be stored and compared."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
+
+
+def with_defaults(before: dict) -> dict:
+    """A stored configuration with the fields that came after it, at the defaults that it was run with."""
+    defaults = as_plain(TrainConfig(data=Path("."), name="x", out=Path(".")))
+    filled = {**defaults, **before}
+    for field in ("augment", "plateau"):
+        filled[field] = {**defaults[field], **before.get(field, {})}
+    return filled
 
 
 def changed_fields(before: dict, after: dict) -> list[str]:

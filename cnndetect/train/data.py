@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from cnndetect.data.folders import FAKE, REAL, Sample, scan
-from cnndetect.errors import ImageError, LayoutError, lookup
+from cnndetect.errors import DataError, ImageError, LayoutError, lookup
 from cnndetect.images import open_image
 from cnndetect.transforms.augment import AugmentConfig, augment, augment_validation, resize
 
@@ -136,11 +136,13 @@ def train_batches(
     rank: int,
     world_size: int,
     workers: int,
+    balance: str = "none",
 ) -> Iterator[Batch]:
     """Batches of one epoch from ``first_step`` on: each process has its share of the same global batches."""
     batches = global_batches(
-        len(split.samples), seed=seed, epoch=epoch, batch_size=batch_size, world_size=world_size
-    )[first_step:]
+        len(split.samples), seed=seed, epoch=epoch, batch_size=batch_size, world_size=world_size,
+        labels=split.labels, balance=balance,
+    )[first_step:]  # fmt: skip
     views = _Views(split, seed=(_TRAIN, seed, epoch), training=True)
     for share, (images, labels) in zip(
         batches, _loader(views, batches, rank, world_size, workers), strict=True
@@ -160,20 +162,45 @@ def validation_batches(
 
 
 def global_batches(
-    count: int, *, seed: int, epoch: int, batch_size: int, world_size: int = 1
-) -> list[list[int]]:
-    """Sample indices of every step of an epoch: a fresh permutation, each sample once.
+    count: int, *, seed: int, epoch: int, batch_size: int, world_size: int = 1,
+    labels: Sequence[int] | np.ndarray | None = None, balance: str = "none",
+) -> list[list[int]]:  # fmt: skip
+    """Sample indices of every step of an epoch: a fresh permutation, each sample once where nothing is balanced.
 
     The last batch may be smaller, as in the reference; it is left out only when it could not give every
     process an image, or is a single image (batch norm needs two).
     >>> [len(batch) for batch in global_batches(10, seed=0, epoch=0, batch_size=4)]
     [4, 4, 2]
     """
-    order = np.random.default_rng((_ORDER, seed, epoch)).permutation(count).tolist()
-    batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    rng = np.random.default_rng((_ORDER, seed, epoch))
+    order = rng.permutation(count if balance == "none" else balanced(labels, balance, rng=rng)).tolist()
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     if len(batches) > 1 and len(batches[-1]) < max(2, world_size):
         batches.pop()
     return batches
+
+
+def balanced(labels: Sequence[int] | np.ndarray | None, balance: str, *, rng: np.random.Generator) -> np.ndarray:
+    """Indices with as many reals as fakes: "over" repeats samples of the rarer class, "under" leaves some of the other out.
+
+    labels: [N] of 0/1.  The k-th repeat of sample i has the index i + k N: another view of the same image.
+
+    >>> balanced([0, 1, 1, 1, 1], "over", rng=np.random.default_rng(0)).tolist()
+    [0, 5, 10, 15, 1, 2, 3, 4]
+    >>> len(balanced([0, 1, 1, 1, 1], "under", rng=np.random.default_rng(0)))
+    2
+    """
+    y = np.asarray(labels)
+    groups = [np.flatnonzero(y == label) for label in (0, 1)]
+    if not all(map(len, groups)):
+        raise DataError(f"Balancing got {len(groups[0])} real and {len(groups[1])} fake images. Expected at least one of each.")
+    wanted = (max if balance == "over" else min)(map(len, groups))
+    chosen = []
+    for group in groups:
+        whole, rest = divmod(wanted, len(group))
+        repeats = [group + k * len(y) for k in range(whole)]
+        chosen += [*repeats, rng.choice(group, rest, replace=False) + whole * len(y)]
+    return np.concatenate(chosen)
 
 
 class _Views(Dataset):
@@ -183,7 +210,8 @@ class _Views(Dataset):
         self.split, self.seed, self.training = split, seed, training
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, float]:
-        sample, image, config = self.split.samples[index], self.split.image(index), self.split.augment
+        place = index % len(self.split.samples)  # beyond the end: another view of the same sample
+        sample, image, config = self.split.samples[place], self.split.image(place), self.split.augment
         rng = np.random.default_rng((*self.seed, index))
         if self.training:
             _check_size(sample, image, config)

@@ -10,13 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from cnndetect.data.folders import Sample
 from cnndetect.errors import DataError, WeightsError, lookup
-from cnndetect.train import plateau
 from cnndetect.train.architectures import ARCHITECTURES
 from cnndetect.train.board import Board, open_board, summary_writer
 from cnndetect.train.checkpoint import save_json, save_json_lines, save_weights
@@ -32,7 +30,8 @@ from cnndetect.train.data import (
 )
 from cnndetect.train.distributed import agree, choose_device, join_world
 from cnndetect.train.record import TrainRecord, make_record
-from cnndetect.train.run_state import BEST, LAST, LOG, RECORD, Run, save, start_or_resume
+from cnndetect.train.run_state import BEST, LAST, LOG, RECORD, Run, begin_epoch, save, start_or_resume
+from cnndetect.train.stages import next_rate, set_training
 from cnndetect.train.validate import autocast, to_network, validate
 
 
@@ -82,7 +81,10 @@ def plan(config: TrainConfig) -> str:
     words = [f"{split}: {count['real']} real, {count['fake']} fake" for split, count in counts.items()]
     state = "continues" if (config.folder / LAST).is_file() else "begins"
     steps = len(
-        global_batches(len(samples["train"]), seed=config.seed, epoch=0, batch_size=config.batch_size)
+        global_batches(
+            len(samples["train"]), seed=config.seed, epoch=0, batch_size=config.batch_size,
+            labels=[sample.label for sample in samples["train"]], balance=config.balance,
+        )  # fmt: skip
     )
     options = json.dumps(as_plain(config), indent=2, sort_keys=True)
     return "\n".join([*words, f"{steps} steps per epoch", f"{state} {config.folder}", options])
@@ -99,14 +101,14 @@ def _train_to_the_end(run: Run, samples: dict[str, tuple[Sample, ...]], *, progr
 def _train_epoch(run: Run, split: Split, *, progress: bool) -> None:
     """Steps of the current epoch that are not done yet, with a checkpoint now and then."""
     config, world = run.config, run.world
-    _set_training(run.network, freeze_batchnorm=config.freeze_batchnorm)
+    set_training(run.network, freeze_batchnorm=config.freeze_batchnorm)
     for group in run.optimizer.param_groups:
         group["lr"] = run.plateau.lr
 
     total = len(_epoch_batches(run, split))
     batches = train_batches(
         split, seed=config.seed, epoch=run.epoch, batch_size=config.batch_size, first_step=run.step,
-        rank=world.rank, world_size=world.size, workers=config.workers,
+        rank=world.rank, world_size=world.size, workers=config.workers, balance=config.balance,
     )  # fmt: skip
     bar = tqdm(
         total=total, initial=run.step, desc=f"epoch {run.epoch}", leave=False, file=sys.stderr,
@@ -128,7 +130,7 @@ def _train_epoch(run: Run, split: Split, *, progress: bool) -> None:
 
 
 def _step(run: Run, batch: Batch) -> torch.Tensor:
-    """One step of Adam; returns the summed loss of the images seen."""
+    """One step of the optimiser; returns the summed loss of the images seen."""
     images = to_network(batch.images, run.config, run.world)
     labels = batch.labels.to(run.world.device)
     with autocast(run.config, run.world):
@@ -164,8 +166,9 @@ def _finish_epoch(run: Run, split: Split, board: Board, *, progress: bool) -> No
 
     # A partial epoch is continued when the run gets more time; only a whole one moves the learning rate.
     if run.stop_reason is None:
-        run.plateau = plateau.step(run.plateau, result.accuracy, run.config.plateau)
+        run.plateau = next_rate(run.config, run.plateau, finished_epoch=run.epoch, score=result.accuracy)
         run.epoch, run.step, run.images_seen, run.seconds_in_epoch = run.epoch + 1, 0, 0, 0.0
+        begin_epoch(run)
         run.loss_sum.zero_()
         run.stop_reason = _limit_reached(run)
 
@@ -191,7 +194,7 @@ def epoch_line(row: dict) -> str:
 def _epoch_batches(run: Run, split: Split) -> list[list[int]]:
     batches = global_batches(
         len(split.samples), seed=run.config.seed, epoch=run.epoch, batch_size=run.config.batch_size,
-        world_size=run.world.size,
+        world_size=run.world.size, labels=split.labels, balance=run.config.balance,
     )  # fmt: skip
     if len(batches[0]) < run.world.size:
         raise DataError(
@@ -199,14 +202,6 @@ def _epoch_batches(run: Run, split: Split) -> list[list[int]]:
             "Raise --batch-size, add images or start fewer processes."
         )
     return batches
-
-
-def _set_training(network: nn.Module, *, freeze_batchnorm: bool) -> None:
-    network.train()
-    if freeze_batchnorm:
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
 
 
 def _out_of_time(run: Run) -> bool:

@@ -9,14 +9,17 @@ from typing import Any
 
 from cnndetect import paths
 from cnndetect.errors import lookup
-from cnndetect.train.config import AMP, TrainConfig
+from cnndetect.train.architectures import ARCHITECTURES
+from cnndetect.train.config import AMP, BALANCES, TrainConfig
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.recipes import RECIPES
+from cnndetect.train.stages import OPTIMIZERS
 
 EXAMPLES = """\
 examples:
   python -m cnndetect.train --data progan --name blur-jpeg-0.1 --recipe wang2020-blur-jpeg-0.1
   python -m cnndetect.train --data small --name mini --recipe mini-blur-jpeg-0.1 --init random --lr 3e-4
+  python -m cnndetect.train --data small --name npr --recipe mini-npr --max-epochs 10
   torchrun --nproc-per-node 4 -m cnndetect.train --data progan --name fast --amp bf16 --channels-last
 
 The same command continues a run that was killed; a finished run is not repeated without --rerun.
@@ -30,6 +33,7 @@ _AUGMENT = (
     "jpeg_probability",
     "jpeg_quality",
     "flip",
+    "jitter",
 )
 _PLATEAU = ("patience", "min_improvement", "later_min_improvement", "lr_factor", "stop_below_lr")
 
@@ -50,17 +54,19 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def config_from(options: argparse.Namespace) -> TrainConfig:
-    """Recipe first, then every flag that was given."""
+    """Recipe first, its settings next, then every flag that was given."""
     given: dict[str, Any] = {key: value for key, value in vars(options).items() if value is not None}
     name = given.get("recipe", TrainConfig.recipe)
     changes: dict[str, Any] = {key: _one(given[key]) for key in _AUGMENT if key in given}
-    augment = replace(lookup("recipe", RECIPES, name), **changes)
-    plateau = PlateauRule(**{key: given[key] for key in _PLATEAU if key in given})
+    recipe = lookup("recipe", RECIPES, name)
+    augment = replace(recipe.augment, **changes)
+    settings = dict(recipe.settings)
+    plateau = replace(settings.pop("plateau", PlateauRule()), **{key: given[key] for key in _PLATEAU if key in given})
 
     other = ("rerun", "dry_run", "json", "augment", "plateau", *_AUGMENT, *_PLATEAU)
     plain: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
-        for key, value in given.items()
+        for key, value in {**settings, **given}.items()
         if key not in other
     }
     plain.setdefault("out", paths.results_root() / "train")
@@ -90,14 +96,20 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--jpeg-probability", type=float, metavar="P")
     group.add_argument("--jpeg-quality", type=int, nargs=2, metavar=("LOW", "HIGH"))
     group.add_argument("--flip", action=argparse.BooleanOptionalAction, default=None)
-    group.add_argument("--arch", help=f"resnet50 or resnet18 (default {TrainConfig.arch})")
+    group.add_argument("--jitter", type=float, metavar="SHARE", help="of brightness, contrast and saturation")
+    group.add_argument("--balance", choices=BALANCES, help=f"over- or undersample real and fake (default {TrainConfig.balance})")
+    group.add_argument("--arch", help=f"one of {', '.join(ARCHITECTURES)} (default {TrainConfig.arch})")
     group.add_argument("--init", metavar="imagenet|random|FILE", help=f"start (default {TrainConfig.init})")
     group.add_argument("--fc-deviation", type=float, metavar="STD", help="of the fresh classifier's weights")
     group.add_argument("--freeze-batchnorm", action=argparse.BooleanOptionalAction, default=None)
 
 
 def _add_schedule(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--lr", type=float, metavar="STEP", help=f"Adam step size (default {TrainConfig.lr})")
+    group.add_argument("--lr", type=float, metavar="STEP", help=f"step size (default {TrainConfig.lr})")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, help=f"default {TrainConfig.optimizer}")
+    group.add_argument("--momentum", type=float, metavar="M", help=f"of sgd (default {TrainConfig.momentum})")
+    group.add_argument("--weight-decay", type=float, metavar="W", help=f"default {TrainConfig.weight_decay}")
+    group.add_argument("--lr-step-epochs", type=int, metavar="N", help="fall every N epochs (default: on plateaus)")
     group.add_argument(
         "--betas", type=float, nargs=2, metavar=("B1", "B2"), help=f"default {TrainConfig.betas}"
     )

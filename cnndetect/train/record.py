@@ -13,7 +13,7 @@ import scipy
 import torch
 import torchvision
 
-from cnndetect.train.config import as_plain
+from cnndetect.train.config import FREE_FIELDS, as_plain
 from cnndetect.train.distributed import batchnorm_kind
 from cnndetect.train.recipes import RECIPES
 from cnndetect.train.run_state import BEST, Run
@@ -93,18 +93,26 @@ def make_record(run: Run) -> TrainRecord:
         processes=run.world.size,
         device=device_words(run.world.device),
         versions=versions(),
-        differences_to_reference=DIFFERENCES,
+        differences_to_reference=(*DIFFERENCES, *_differences(run)),
     )
 
 
+def _differences(run: Run) -> tuple[str, ...]:
+    recipe = RECIPES.get(run.config.recipe)
+    return recipe.differences if recipe else ()
+
+
 def recipe_name(run: Run) -> str:
-    """Name of the recipe, with the augmentation fields that a flag changed.
+    """Name of the recipe, with the fields of its augmentation and of its settings that a flag changed.
 
     A recipe that is not in the table is somebody's own, and its figures are under `config` all the same.
     """
-    given = asdict(run.config.augment)
-    named = asdict(RECIPES[run.config.recipe]) if run.config.recipe in RECIPES else given
-    changed = [f"{key}={given[key]}" for key in named if given[key] != named[key]]
+    recipe = RECIPES.get(run.config.recipe)
+    if recipe is None:
+        return run.config.recipe
+    given = {**asdict(run.config.augment), **{key: getattr(run.config, key) for key in recipe.settings}}
+    named = {**asdict(recipe.augment), **recipe.settings}
+    changed = [f"{key}={given[key]}" for key in named if given[key] != named[key] and key not in FREE_FIELDS]
     return f"{run.config.recipe} with {', '.join(changed)}" if changed else run.config.recipe
 
 

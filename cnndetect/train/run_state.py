@@ -14,10 +14,11 @@ from cnndetect.data.folders import Sample, fingerprint
 from cnndetect.errors import DataError
 from cnndetect.train.architectures import build_network
 from cnndetect.train.checkpoint import load_checkpoint, save_checkpoint
-from cnndetect.train.config import TrainConfig, as_plain, changed_fields
+from cnndetect.train.config import TrainConfig, as_plain, changed_fields, with_defaults
 from cnndetect.train.data import describe
 from cnndetect.train.distributed import World, share_gradients
 from cnndetect.train.plateau import Plateau
+from cnndetect.train.stages import first_rate, make_optimizer, stage_at
 
 LAST, BEST, LOG, RECORD = "last.ckpt", "best.safetensors", "log.jsonl", "record.json"
 
@@ -30,7 +31,7 @@ class Run:
     world: World
     network: nn.Module  # the plain network: validated, saved
     parallel: nn.Module  # the same parameters, compiled and shared between processes as asked: trained
-    optimizer: torch.optim.Adam
+    optimizer: torch.optim.Optimizer
     initialisation: str
     facts: dict[str, Any]  # what must be the same on resume beside the configuration: data, processes
     fingerprints: dict[str, str]  # split -> sha256 over every image; read once, at the first start
@@ -69,22 +70,28 @@ def start_or_resume(
     network.to(world.device)
     if config.channels_last:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, betas=config.betas)
+    epoch = state["epoch"] if state else 0
+    optimizer = make_optimizer(config, network, epoch)
 
     prints = state["fingerprints"] if state else {name: fingerprint(found) for name, found in samples.items()}
     run = Run(
         config=config, world=world, network=network, parallel=network, optimizer=optimizer,
-        initialisation=initialisation, facts=facts, fingerprints=prints, plateau=Plateau(lr=config.lr),
+        initialisation=initialisation, facts=facts, fingerprints=prints, plateau=Plateau(lr=first_rate(config, epoch)),
         started=started,
     )  # fmt: skip
     run.loss_sum = run.loss_sum.to(world.device)
     if state is not None:
         _restore(run, state)
 
-    run.parallel = share_gradients(network, world, freeze_batchnorm=config.freeze_batchnorm)
-    if config.compile:
-        run.parallel = torch.compile(run.parallel)  # type: ignore[assignment]
+    _make_parallel(run)
     return run
+
+
+def begin_epoch(run: Run) -> None:
+    """Where the current epoch is the first of a stage: train other parts, by a fresh optimiser."""
+    if run.epoch > 0 and stage_at(run.config, run.epoch) != stage_at(run.config, run.epoch - 1):
+        run.optimizer = make_optimizer(run.config, run.network, run.epoch)
+        _make_parallel(run)
 
 
 def save(run: Run) -> None:
@@ -118,6 +125,13 @@ def save(run: Run) -> None:
     )
 
 
+def _make_parallel(run: Run) -> None:
+    # Gradients are shared between processes by what is trained, so this is made anew with every stage.
+    run.parallel = share_gradients(run.network, run.world, freeze_batchnorm=run.config.freeze_batchnorm)
+    if run.config.compile:
+        run.parallel = torch.compile(run.parallel)  # type: ignore[assignment]
+
+
 def _restore(run: Run, state: dict[str, Any]) -> None:
     run.network.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
@@ -133,7 +147,7 @@ def _restore(run: Run, state: dict[str, Any]) -> None:
 
 
 def _check_same_run(path: Path, state: dict[str, Any], config: TrainConfig, facts: dict[str, Any]) -> None:
-    before = {**state["config"], **state["facts"]}
+    before = {**with_defaults(state["config"]), **state["facts"]}
     changed = changed_fields(before, {**as_plain(config), **facts})
     if changed:
         now = {**as_plain(config), **facts}

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 from scipy.ndimage import gaussian_filter
 
 from cnndetect.errors import ImageError, ProtocolError
@@ -29,6 +29,7 @@ class AugmentConfig:
     jpeg_probability: float = 0.0
     jpeg_quality: tuple[int, int] = (30, 100)
     flip: bool = True
+    jitter: float = 0.0  # brightness, contrast and saturation, each times U[1 - jitter, 1 + jitter]
 
     def __post_init__(self) -> None:
         _expect(
@@ -42,6 +43,7 @@ class AugmentConfig:
         worst, best = self.jpeg_quality
         _expect(1 <= worst <= best <= 100, "jpeg_quality", self.jpeg_quality, "1 <= low <= high <= 100")
         _expect(self.crop_px >= 1, "crop_px", self.crop_px, "a whole number >= 1")
+        _expect(0 <= self.jitter <= 1, "jitter", self.jitter, "a fraction in [0, 1]")
         fits = self.resize_px is None or self.resize_px >= self.crop_px
         _expect(fits, "resize_px", self.resize_px, f"none, or at least crop_px ({self.crop_px})")
 
@@ -55,6 +57,7 @@ class Draw:
     top: int
     left: int
     flip: bool
+    colour: tuple[float, float, float] | None = None  # factors of brightness, contrast, saturation
 
 
 def augment(
@@ -92,7 +95,8 @@ def augment_validation(
 def draw(config: AugmentConfig, height: int, width: int, *, rng: np.random.Generator) -> Draw:
     """Choose what happens to one image of ``height`` x ``width`` pixels.
 
-    Every draw takes the same seven numbers, so switching one step on leaves the other choices as they were.
+    Every draw takes the same seven numbers, so switching one step on leaves the other choices as they were; colour
+    jitter, which the reference does not have, takes three more after them.
     """
     if min(height, width) < config.crop_px:
         raise ImageError(
@@ -103,12 +107,14 @@ def draw(config: AugmentConfig, height: int, width: int, *, rng: np.random.Gener
 
     low, high = config.blur_sigma_px
     worst, best = config.jpeg_quality
+    colour = tuple(1 + config.jitter * (2 * rng.random(3) - 1)) if config.jitter > 0 else None
     return Draw(
         sigma_px=low + sigma * (high - low) if chance_blur < config.blur_probability else None,
         quality=worst + int(quality * (best - worst + 1)) if chance_jpeg < config.jpeg_probability else None,
         top=int(top * (height - config.crop_px + 1)),
         left=int(left * (width - config.crop_px + 1)),
         flip=config.flip and chance_flip < 0.5,
+        colour=colour,
     )
 
 
@@ -123,7 +129,20 @@ def apply(array: np.ndarray, choice: Draw, *, crop_px: int) -> np.ndarray:
         array = jpeg(array, choice.quality)
 
     array = array[choice.top : choice.top + crop_px, choice.left : choice.left + crop_px]
+    if choice.colour is not None:
+        array = jitter(array, choice.colour)
     return array[:, ::-1] if choice.flip else array
+
+
+def jitter(array: np.ndarray, factors: tuple[float, float, float]) -> np.ndarray:
+    """Brightness, contrast and saturation times ``factors``, one after the other, by Pillow: 1 changes nothing.
+
+    array: uint8 [H, W, 3].  Returns uint8 [H, W, 3].
+    """
+    picture = Image.fromarray(np.ascontiguousarray(array))
+    for kind, factor in zip((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), factors, strict=True):
+        picture = kind(picture).enhance(factor)
+    return np.asarray(picture)
 
 
 def resize(image: np.ndarray | Image.Image, size_px: int | None) -> np.ndarray:

@@ -88,6 +88,18 @@ def normalize(images: torch.Tensor) -> torch.Tensor:
     return images.to(torch.float32).div_(255).sub_(mean).div_(deviation)
 
 
+def denormalize(images: torch.Tensor) -> torch.Tensor:
+    """Undo ``normalize``, to the bit: float32 [..., 3, H, W] -> uint8 [..., 3, H, W].
+
+    >>> levels = torch.arange(256, dtype=torch.uint8).expand(3, 1, 256)
+    >>> torch.equal(denormalize(normalize(levels)), levels)
+    True
+    """
+    mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
+    deviation = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
+    return images.mul(deviation).add_(mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
 def check_rgb(array: np.ndarray) -> None:
     """Refuse what is not a uint8 [H, W, 3] array with at least one pixel."""
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:

@@ -1,0 +1,107 @@
+"""Stored scores of a detector and its frozen calibration enter, the calibration error before and after leaves, per test set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+from cnndetect.bench.scores import Scores, read_scores
+from cnndetect.bootstrap import SetScores
+from cnndetect.detectors.base import Detector
+from cnndetect.detectors.calibration import calibrate, calibrated
+from cnndetect.detectors.registry import load
+from cnndetect.errors import CnndetectError, DataError
+from cnndetect.metrics import accuracy_at, figures, rank
+from cnndetect.paths import reference_results_root
+
+EXAMPLES = """examples:
+  python -m cnndetect.bench.calibration --detector progan2-r50-bj01
+  python -m cnndetect.bench.calibration --detector runs/mine/best.safetensors --results results --protocol crop224
+  python -m cnndetect.bench.calibration --detector fusion.json --results results --json
+"""
+
+
+@dataclass(frozen=True)
+class CalibrationRow:
+    """One test set. ece_before: of sigmoid(logit).  ece_after: of the calibrated fakeness.  accuracy_*: at the frozen threshold."""
+
+    test_set: str
+    n_real: int
+    n_fake: int
+    ece_before: float
+    ece_after: float
+    accuracy_real: float
+    accuracy_fake: float
+
+
+def calibration_row(name: str, scores: SetScores, *, threshold: float, temperature: float) -> CalibrationRow:
+    """Figures of one test set; failed images count at their worst."""
+    after = calibrate(scores.logits, threshold=threshold, temperature=temperature)
+    real, fake = accuracy_at(scores.labels, scores.logits, threshold)
+    return CalibrationRow(
+        name, int((scores.labels == 0).sum()), int((scores.labels == 1).sum()),
+        figures(rank(scores.labels, scores.logits)).ece, figures(rank(scores.labels, after)).ece, real, fake,
+    )  # fmt: skip
+
+
+def calibration_rows(detector: Detector, results: Path, *, protocol: str = "nocrop") -> list[CalibrationRow]:
+    """One row for every undegraded test set that this very detector was scored on.
+
+    Raises ProtocolError for a detector without calibration, DataError where there are no scores of it.
+    """
+    calibrated(detector)  # says what is missing
+    assert detector.threshold_logit is not None and detector.temperature is not None
+    rows = []
+    for path in sorted((results / detector.name).glob(f"*.{protocol}.npz")):
+        scores = read_scores(path)
+        if _is_of(scores, detector):
+            name = scores.provenance["test_set"]
+            rows.append(
+                calibration_row(name, scores.at_worst(), threshold=detector.threshold_logit, temperature=detector.temperature)
+            )
+    if not rows:
+        raise DataError(
+            f"{results / detector.name} has no scores of these weights of {detector.name} under {protocol}. "
+            f"Make them with: python -m cnndetect.bench --detector ... --protocol {protocol} --results {results}"
+        )
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the expected calibration error of stored scores before and after calibration; nothing is scored."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cnndetect.bench.calibration", description=main.__doc__,
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--detector", default=None, metavar="NAME|FILE", help="default: the bundled one")
+    parser.add_argument("--results", default=None, type=Path, metavar="DIR", help="default: the results that ship with the package")
+    parser.add_argument("--protocol", default="nocrop", help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    try:
+        detector = load(options.detector, device="cpu")
+        rows = calibration_rows(detector, options.results or reference_results_root(), protocol=options.protocol)
+    except CnndetectError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    plain = [asdict(row) for row in rows]
+    if options.json:
+        print(json.dumps({"detector": detector.name, "protocol": options.protocol, "sets": plain}, indent=2, sort_keys=True))
+    else:
+        print(tabulate(plain, headers="keys", tablefmt="github", floatfmt=".3f"))
+    return 0
+
+
+def _is_of(scores: Scores, detector: Detector) -> bool:
+    known = scores.provenance
+    return known["identity"] == detector.identity and known["degradation"] == "none" and known["limit"] is None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""A detector and a validation folder enter, labels and logits leave, stored: a fit on them is repeated without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from cnndetect.data.folders import Sample, fingerprint, scan
+from cnndetect.detectors.base import Detector
+from cnndetect.errors import DataError
+from cnndetect.images import to_rgb_array
+from cnndetect.transforms.degrade import degrade
+from cnndetect.transforms.preprocess import prepare
+
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class ValidationLogits:
+    """What a detector says of a validation set. labels: [N] of 0/1.  logits: [N].  origin: of what and by whom."""
+
+    labels: np.ndarray
+    logits: np.ndarray
+    origin: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".part")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, labels=self.labels, logits=self.logits, origin=np.array(json.dumps(self.origin, sort_keys=True)))
+        os.replace(temporary, path)
+
+
+def read_validation(path: str | Path) -> ValidationLogits:
+    """Logits of a file that ``ValidationLogits.save`` wrote. Raises DataError."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+            return ValidationLogits(content["labels"], content["logits"], json.loads(str(content["origin"])))
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+        raise DataError(f"{path} holds no validation logits ({error}). Delete it; the next run makes it again.") from error
+
+
+def validation_logits(
+    detector: Detector, root: str | Path, *, protocol: str = "nocrop", degradations: Sequence[str] = ("none",),
+    store: Path | None = None, progress: bool = False,
+) -> ValidationLogits:
+    """Logits of every image of a folder in the official layout, once under each degradation.
+
+    degradations: names of transforms/degrade.py; the results are joined.  store: a folder; what it holds of the same detector,
+    images and conditions is read instead of computed.  Raises LayoutError, ImageError: a validation set has no bad images.
+    """
+    samples = scan(root)
+    origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
+    with tqdm(total=len(samples) * len(degradations), desc=detector.name, file=sys.stderr, disable=not progress, leave=False) as bar:
+        parts = []
+        for name in degradations:
+            path = None if store is None else store / f"{detector.name}.{protocol}.{name}.npz"
+            parts.append(_stored(detector, samples, {**origin, "degradations": [name]}, path, bar))
+    labels, logits = (np.concatenate([getattr(part, column) for part in parts]) for column in ("labels", "logits"))
+    return ValidationLogits(labels, logits, {**origin, "degradations": list(degradations)})
+
+
+def _stored(detector: Detector, samples: Sequence[Sample], origin: dict[str, Any], path: Path | None, bar: tqdm) -> ValidationLogits:
+    """Logits under one degradation: read where the file is of the same origin, else computed and stored."""
+    if path is not None and detector.identity is not None and path.is_file():
+        kept = read_validation(path)
+        if kept.origin == origin:
+            bar.update(len(samples))
+            return kept
+
+    logits = []
+    for batch in _batches(samples, origin["protocol"], origin["degradations"][0]):
+        logits.append(detector.logits(batch).double().numpy())
+        bar.update(len(batch))
+    found = ValidationLogits(np.array([sample.label for sample in samples], dtype=np.int8), np.concatenate(logits), origin)
+    if not np.isfinite(found.logits).all():
+        raise DataError(f"{detector.name} gives {int((~np.isfinite(found.logits)).sum())} logits that are not finite. Check its weights.")
+    if path is not None:
+        found.save(path)
+    return found
+
+
+def _batches(samples: Sequence[Sample], protocol: str, degradation: str) -> Iterator[torch.Tensor]:
+    """Runs of images of equal size in the order of the samples: [N, 3, H, W], N <= BATCH_SIZE."""
+
+    def prepared() -> Iterator[torch.Tensor]:
+        for index, sample in enumerate(samples):
+            yield prepare(degrade(to_rgb_array(sample.path), degradation, seed=index), protocol)
+
+    for _, run in groupby(prepared(), key=lambda image: image.shape):
+        waiting: list[torch.Tensor] = []
+        for image in run:
+            waiting.append(image)
+            if len(waiting) == BATCH_SIZE:
+                yield torch.stack(waiting)
+                waiting = []
+        if waiting:
+            yield torch.stack(waiting)
