@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, make_dataclass
 import numpy as np
 
 from cnndetect.errors import MetricError
-from cnndetect.metrics import Figures, figures, rank
+from cnndetect.metrics import Figures, Ranking, figures, rank
 
 DRAWS = 2000
 THREADS = 2
@@ -67,6 +67,49 @@ def macro_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, se
         [figures(r, weights=w).ap for r, w in zip(rankings, weights, strict=True)]), draws, seed)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """AP of several test sets, and of every bootstrap draw of them. values: [S].  draws: [D, S], draw k on the k-th stream.
+
+    Of two detectors on the same images, with equal seeds, row k of both comes from the same images.
+    """
+
+    values: np.ndarray
+    draws: np.ndarray
+
+    @property
+    def macro(self) -> Interval:
+        """Mean AP over the sets: what ``macro_average_precision`` gives."""
+        return _interval(float(self.values.mean()), self.draws.mean(axis=1))
+
+    def minus(self, other: Drawn) -> Interval:
+        """Paired difference of the two means: what ``paired_difference`` gives for one set.
+
+        Raises MetricError where the two were not drawn alike.
+        """
+        if self.draws.shape != other.draws.shape:
+            raise MetricError(f"Got draws of shapes {self.draws.shape} and {other.draws.shape}. Draw both with equal options.")
+        drawn = self.draws.mean(axis=1) - other.draws.mean(axis=1)
+        return _interval(float(self.values.mean() - other.values.mean()), drawn)
+
+
+def draw_average_precisions(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Drawn:
+    """The APs that the mean over sets is made of, draw by draw, so that detectors can be compared and ranked in pairs.
+
+    >>> draw_average_precisions([SetScores(np.array([0, 1]), np.array([0.0, 1.0]), np.array(["a", "b"]))], draws=3).draws.shape
+    (3, 1)
+    """
+    plan, rankings, members = _prepared(sets)
+
+    def one(draw: int) -> list[float]:
+        weights = plan.weights(seed, draw)
+        return [figures(r, weights=weights[m]).ap for r, m in zip(rankings, members, strict=True)]
+
+    values = np.array([figures(ranking).ap for ranking in rankings])
+    drawn = _draw(one, draws)
+    return Drawn(values, drawn if draws else np.empty((0, len(sets))))
+
+
 def pooled_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
     """One AP over all sets together; each set's reals, and its fakes, weigh the same in total."""
     labels, logits = np.concatenate([s.labels for s in sets]), np.concatenate([s.logits for s in sets])
@@ -99,11 +142,65 @@ def paired_difference(labels, logits_a, logits_b, *, clusters=None, draws: int =
                       - figures(rankings[1], weights=weights[1]).ap, draws, seed)
 
 
+def interval_of(
+    statistic: Callable[[np.ndarray], float], clusters, *, labels=None, draws: int = DRAWS, seed: int = 0
+) -> Interval:
+    """Any statistic with its interval. statistic: of how often each image is drawn, integers [N]; all ones give the value.
+
+    clusters, labels: see ``draw_weights``.
+
+    >>> interval_of(lambda times: float(times.sum()), ["a", "b", "c"], draws=10)
+    Interval(value=3.0, low=3.0, high=3.0)
+    """
+    drawn = np.array([statistic(times) for times in draw_weights(clusters, labels=labels, draws=draws, seed=seed)])
+    return _interval(float(statistic(np.ones(len(clusters), dtype=np.int64))), drawn)
+
+
+def draw_weights(clusters, *, labels=None, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """How often each image is in each bootstrap draw: [draws, N] of whole numbers.
+
+    clusters: [N] names that are drawn together.  labels: [N] of 0/1 where the two classes are to keep their sizes.
+
+    >>> draw_weights(["a", "a", "b"], draws=2).sum(axis=1).shape
+    (2,)
+    """
+    names = np.asarray(clusters)
+    y = np.zeros(len(names), dtype=np.int64) if labels is None else np.asarray(labels)
+    plan = _Plan([SetScores(y, np.zeros(len(names)), names)])
+    found = np.empty((draws, len(names)), dtype=np.int32)
+    for draw in range(draws):
+        found[draw] = plan.weights(seed, draw)[plan.members[0]]
+    return found
+
+
+def weighted_medians(values, weights: np.ndarray) -> np.ndarray:
+    """Median of the values repeated as each row of weights says: [draws]. values: [N].  weights: whole numbers [draws, N].
+
+    >>> weighted_medians([1.0, 2.0, 10.0], np.array([[1, 1, 1], [1, 1, 2], [0, 0, 0]])).tolist()
+    [2.0, 6.0, nan]
+    """
+    order = np.argsort(values)
+    ordered = np.append(np.asarray(values, dtype=np.float64)[order], np.nan)
+    medians = np.empty(len(weights))
+    for row, times in enumerate(weights):
+        upto = np.cumsum(times[order])
+        total = upto[-1] if len(upto) else 0
+        lower, upper = np.searchsorted(upto, [(total - 1) // 2, total // 2], side="right")
+        medians[row] = (ordered[lower] + ordered[upper]) / 2
+    return medians
+
+
+def percentile_interval(value: float, drawn: np.ndarray) -> Interval:
+    """A figure with the 95 % interval of its draws; NaN bounds where nothing was drawn.
+
+    >>> percentile_interval(1.0, np.array([0.0, 1.0, 2.0])).low
+    0.05
+    """
+    return _interval(value, drawn)
+
+
 def _over_sets(sets: Sequence[SetScores], figure: Callable, draws: int, seed: int) -> Interval:
-    if not sets:
-        raise MetricError("Got no test sets. Expected at least one.")
-    plan, rankings = _Plan(sets), [rank(s.labels, s.logits) for s in sets]
-    members = [m[r.order] for m, r in zip(plan.members, rankings, strict=True)]
+    plan, rankings, members = _prepared(sets)
 
     def one(draw: int) -> list[float]:
         weights = plan.weights(seed, draw)
@@ -112,6 +209,13 @@ def _over_sets(sets: Sequence[SetScores], figure: Callable, draws: int, seed: in
     value = float(figure(rankings, [np.ones(len(m)) for m in members]))
     drawn = _draw(one, draws)
     return _interval(value, drawn[:, 0] if draws else drawn)
+
+
+def _prepared(sets: Sequence[SetScores]) -> tuple[_Plan, list[Ranking], list[np.ndarray]]:
+    if not sets:
+        raise MetricError("Got no test sets. Expected at least one.")
+    plan, rankings = _Plan(sets), [rank(s.labels, s.logits) for s in sets]
+    return plan, rankings, [m[r.order] for m, r in zip(plan.members, rankings, strict=True)]
 
 
 class _Plan:

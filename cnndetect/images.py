@@ -67,6 +67,23 @@ def open_image(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.Im
         raise ImageError(f"{path} cannot be read: {error.strerror or error}. Expected a readable image file.") from error
 
 
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of an image file, undecoded. Raises ImageError for what is no readable file, as ``open_image`` does."""
+    _check_file(Path(path))
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}. Expected a readable image file.") from error
+
+
+def open_stored(content: bytes) -> Image.Image:
+    """The image as its file stores it: mode, format, tables and metadata as they are; neither turned nor converted.
+
+    For looking at files, not for scoring: ``open_image`` decodes. Raises ImageError.
+    """
+    return _recognise(io.BytesIO(content), f"The image of {len(content)} bytes")
+
+
 def to_rgb_array(image: Any) -> np.ndarray:
     """Any image as an array: path, bytes, PIL image, NumPy array or torch tensor -> uint8 [H, W, 3].
 
@@ -138,6 +155,11 @@ def _check_file(path: Path) -> None:
 
 
 def _decode(stream: BinaryIO, name: str) -> Image.Image:
+    return _upright_rgb(_recognise(stream, name), name)
+
+
+def _recognise(stream: BinaryIO, name: str) -> Image.Image:
+    """The image behind a stream, told by its first bytes; its pixels are not read yet."""
     # The plugins are asked directly: Image.open would warn or refuse by a limit that belongs to the whole program.
     Image.init()
     prefix = stream.read(16)
@@ -149,10 +171,9 @@ def _decode(stream: BinaryIO, name: str) -> Image.Image:
         if accepted and factory is not None:
             stream.seek(0)
             try:
-                opened = factory(stream, "")
+                return factory(stream, "")
             except Exception as error:  # plugins raise any type on damaged bytes
                 raise _damaged(name, error) from error
-            return _upright_rgb(opened, name)
     raise ImageError(
         f"{name} is not an image: it begins with {prefix[:8]!r}. Expected {', '.join(FORMATS)}, by content."
     )

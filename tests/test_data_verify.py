@@ -52,7 +52,7 @@ def test_suites_and_flaws_name_what_there_is() -> None:
     # A real that two sets share is no flaw of one set alone.
     assert not any("same 6,382" in line for line in flaw_lines("forensynths", ["crn"]))
     assert any("same 6,382" in line for line in suite_notes("forensynths-11@1", ["crn", "imle"]))
-    assert suite_notes("mini@1", ["crn", "imle"]) == []
+    assert suite_notes("mini@2", ["crn", "imle"]) == []
 
 
 def test_a_whole_copy_is_right(root, capsys) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from cnndetect.bench.__main__ import main
 from cnndetect.bench.leaderboard import leaderboard
 from cnndetect.errors import DataError
+from cnndetect.paths import reported_file
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_file_that_is_no_result_is_named(tmp_path, content) -> None:
 
 def test_the_command_writes_beside_the_shipped_results_or_where_it_is_told(suite, tmp_path, monkeypatch, capsys) -> None:
     run(suite, tmp_path / "benchmarks" / "results")
-    expected = leaderboard(tmp_path / "benchmarks" / "results")
+    expected = leaderboard(tmp_path / "benchmarks" / "results", reported=reported_file())
     monkeypatch.setenv("CNNDETECT_REFERENCE", str(tmp_path / "benchmarks" / "results"))
     assert main(["leaderboard"]) == 0
     assert (tmp_path / "benchmarks" / "LEADERBOARD.md").read_text() == expected and capsys.readouterr().out.strip() == expected.strip()

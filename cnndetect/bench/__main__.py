@@ -17,6 +17,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if arguments[:1] == ["leaderboard"]:
             return _leaderboard(leaderboard_parser().parse_args(arguments[1:]))
+        if arguments[:1] == ["robustness"]:
+            from cnndetect.bench.robustness_command import robustness_parser, run_robustness
+
+            return run_robustness(robustness_parser().parse_args(arguments[1:]))
         return _bench(bench_parser().parse_args(arguments))
     except CnndetectError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -31,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from cnndetect.bench.run import Options, run_suite
-    from cnndetect.bench.suites import find_suites
+    from cnndetect.bench.suites import find_suites, suites_note
     from cnndetect.bench.tables import as_plain
     from cnndetect.detectors.registry import load
     from cnndetect.paths import results_root
@@ -56,15 +60,16 @@ def _bench(options: argparse.Namespace) -> int:
     if style == "json":
         print(json.dumps([as_plain(benchmark) for benchmark in found], indent=1, sort_keys=True))
     if options.suite == "all":
-        print("suites: mini. Any folder with 0_real/ and 1_fake/ is a suite too: --suite PATH", file=sys.stderr)
+        print(suites_note(), file=sys.stderr)
     return 1 if any(result.n_failed for benchmark in found for result in benchmark.results) else 0
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
     from cnndetect.bench.leaderboard import leaderboard
+    from cnndetect.paths import reported_file
 
     results, out = leaderboard_files(options)
-    print(leaderboard(results, out))
+    print(leaderboard(results, out, reported=reported_file() if options.reported else None))
     if out is not None:
         print(f"wrote {out}", file=sys.stderr)
     return 0

@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   python -m cnndetect.bench --suite all
   python -m cnndetect.bench --suite FOLDER --detector best.safetensors --protocol crop224
   python -m cnndetect.bench leaderboard --results benchmarks/results --out benchmarks/LEADERBOARD.md
+  python -m cnndetect.bench robustness --suite mini --degradations paper
 """
 
 
@@ -27,7 +28,8 @@ def bench_parser() -> argparse.ArgumentParser:
         prog="python -m cnndetect.bench", description="Average precision of detectors on generator families.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )
-    parser.add_argument("--suite", default="all", help="all, mini, or a folder with 0_real/ and 1_fake/ (default: all)")
+    suites = "all, mini, forensynths-11, forensynths-13, or a folder with 0_real/ and 1_fake/"
+    parser.add_argument("--suite", default="all", help=f"{suites} (default: all)")
     parser.add_argument("--detector", action="append", default=None, metavar="NAME|FILE|MODULE:FACTORY", help="repeatable")
     parser.add_argument("--protocol", default=Options.protocol, help="nocrop (native size) or crop224 (default: %(default)s)")
     parser.add_argument("--degradation", default=Options.degradation, metavar="NAME", help="such as jpeg_75 (default: %(default)s)")
@@ -54,6 +56,9 @@ def leaderboard_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", default=None, type=Path, metavar="FILE",
         help="file to write (default: benchmarks/LEADERBOARD.md of a checkout, none with --results); printed in any case",
+    )
+    parser.add_argument(
+        "--reported", action=argparse.BooleanOptionalAction, default=True, help="figures that others published, in a section of their own"
     )
     return parser
 
@@ -85,7 +90,7 @@ def plan(suites: Sequence[Suite], detectors: Sequence[str | None], options: Opti
         for suite in suites:
             for test_set in suite.sets:
                 count = len(limited(scan(test_set.root), options.limit))
-                target = result_path(results, name, test_set.name, options)
+                target = result_path(results, name, test_set.name, options, test_set.place)
                 lines.append(f"{suite.title}  {test_set.name}: {count} images, {options.protocol}, {options.degradation} -> {target}")
     return "\n".join(lines)
 

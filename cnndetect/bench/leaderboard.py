@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnndetect.bench.reported import read_reported, reported_section
 from cnndetect.bench.results import Result, read_result
 from cnndetect.bench.scores import read_scores
 from cnndetect.bench.suites import FAMILY_ORDER
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
+from cnndetect.data.catalog import suite_notes
 from cnndetect.errors import DataError
 
 HEAD = """# Leaderboard
@@ -23,9 +25,10 @@ with 95 % bootstrap intervals over photographs. A macro mean is only comparable 
 OTHER = "Detectors that saw more than ProGAN, or do not say what they saw"
 
 
-def leaderboard(results: str | Path, out: str | Path | None = None) -> str:
+def leaderboard(results: str | Path, out: str | Path | None = None, *, reported: str | Path | None = None) -> str:
     """The Markdown of every suite, protocol and degradation in ``results``; written to ``out`` where given.
 
+    reported: file of published figures, shown in a section of their own below, beside what was measured with equal weights.
     Limited runs are left out. Raises DataError where nothing is left, where a result has lost its scores, and where the
     results of one table were not made from the same images, or those of one row not by the same weights.
     """
@@ -40,6 +43,9 @@ def leaderboard(results: str | Path, out: str | Path | None = None) -> str:
     parts = [HEAD]
     for key in sorted(tables, key=lambda key: (key[0], key[2] != "none", key[1], key[2], key[3])):
         parts.append(_section(key, tables[key]))
+    if reported is not None:
+        measured = [result for rows in tables.values() for row in rows.values() for result, _ in row]
+        parts.append(reported_section(read_reported(reported), measured))
     text = "\n".join(parts)
     if out is not None:
         temporary = Path(out).with_suffix(".tmp")
@@ -61,7 +67,10 @@ def _section(key: tuple[str, str, str, bool], rows: dict[str, list[tuple[Result,
         lines.append([detector, means[0], *cells, means[1]])
     degraded = "" if degradation == "none" else f", {degradation}"
     title = f"## {suite}, {protocol}{degraded}" + (f": {OTHER.lower()}" if other else "")
-    return "\n".join([title, "", markdown(["detector", "macro mean AP", *names, "pooled AP"], lines), "", _counts(rows, names), ""])
+    notes = [f"- {line}" for line in suite_notes(suite, names)]
+    known = ["Known of these images:", "", *notes, ""] if notes else []
+    table = markdown(["detector", "macro mean AP", *names, "pooled AP"], lines)
+    return "\n".join([title, "", table, "", _counts(rows, names), "", *known])
 
 
 def _check(rows: dict[str, list[tuple[Result, Path]]]) -> None:

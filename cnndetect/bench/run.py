@@ -15,9 +15,10 @@ from tqdm import tqdm
 from cnndetect.bench.results import Result, read_result, result_of
 from cnndetect.bench.scores import Scores, read_scores
 from cnndetect.bench.scoring import Conditions, score_set
-from cnndetect.bench.suites import Suite, TestSet, find_suites
+from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
 from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
-from cnndetect.data.folders import Sample, clusters, contents, fingerprint, scan
+from cnndetect.data.folders import Sample, contents, fingerprint, scan
+from cnndetect.data.pairing import official_clusters
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import DataError, ProtocolError, lookup
@@ -99,6 +100,17 @@ def benchmark(
 
 def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Path, progress: bool = False) -> Benchmark:
     """Score what is missing, then measure. Test sets are checked before the first one is scored."""
+    kept = score_suite(detector, suite, options, results=results, progress=progress)
+    sets = [scores.at_worst() for _, scores in kept]
+    macro = macro_average_precision(sets, draws=options.draws, seed=options.seed)
+    pooled = pooled_average_precision(sets, draws=options.draws, seed=options.seed)
+    return Benchmark(detector.name, suite.title, tuple(result for result, _ in kept), macro, pooled)
+
+
+def score_suite(
+    detector: Detector, suite: Suite, options: Options, *, results: Path, progress: bool = False
+) -> list[tuple[Result, Scores]]:
+    """Results and scores of every test set, those that are missing made and written; nothing over all sets."""
     samples = {test_set.name: limited(scan(test_set.root), options.limit) for test_set in suite.sets}
     kept: list[tuple[Result, Scores]] = []
     total = sum(map(len, samples.values()))
@@ -110,28 +122,25 @@ def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Pa
             kept.append((result, scores))
             if progress:
                 tqdm.write(_line(result, time.monotonic() - started), file=sys.stderr)
-    sets = [scores.at_worst() for _, scores in kept]
-    macro = macro_average_precision(sets, draws=options.draws, seed=options.seed)
-    pooled = pooled_average_precision(sets, draws=options.draws, seed=options.seed)
-    return Benchmark(detector.name, suite.title, tuple(result for result, _ in kept), macro, pooled)
+    return kept
 
 
-def result_path(results: Path, detector: str, test_set: str, options: Options) -> Path:
-    """Where a result lies: DETECTOR/TEST_SET.PROTOCOL[.DEGRADATION].json; trials are kept apart."""
+def result_path(results: Path, detector: str, test_set: str, options: Options, place: str = "") -> Path:
+    """Where a result lies: DETECTOR/[PLACE/]TEST_SET.PROTOCOL[.DEGRADATION].json; trials are kept apart."""
     detector = re.sub(r"[^A-Za-z0-9_.-]+", "-", detector).strip(".") or "detector"
     folder = results / detector if options.limit is None else results / "not-a-result" / f"{detector}.limit{options.limit}"
     middle = options.protocol if options.degradation == "none" else f"{options.protocol}.{options.degradation}"
-    return folder / f"{test_set}.{middle}.json"
+    return folder / place / f"{test_set}.{middle}.json"
 
 
 def _one(
     detector: Detector, suite: Suite, test_set: TestSet, samples: tuple[Sample, ...], options: Options, results: Path,
     advance: Callable[[int], Any],
 ) -> tuple[Result, Scores]:
-    path = result_path(results, detector.name, test_set.name, options)
+    path = result_path(results, detector.name, test_set.name, options, test_set.place)
     scores_path = path.with_suffix(".npz")
     known_contents = contents(samples)
-    drawn_together = zip(samples, clusters(samples, known_contents), strict=True)
+    drawn_together = zip(samples, official_clusters(test_set.official, samples, known_contents), strict=True)
     samples = tuple(replace(sample, cluster=cluster) for sample, cluster in drawn_together)
     provenance = {
         "detector": detector.name, "weights_sha256": detector.weights_sha256, "identity": detector.identity,
@@ -143,6 +152,9 @@ def _one(
     trusted = detector.identity is not None and not options.rerun
     if trusted:
         finished = _finished(path, scores_path, provenance, options)
+        for title, place in [] if finished else twins(suite, test_set):
+            twin = result_path(results, detector.name, test_set.name, options, place).with_suffix(".npz")
+            finished = finished or _adopted(twin, title, path, provenance, options)
         if finished:
             advance(len(samples))
             return finished
@@ -173,6 +185,21 @@ def _finished(path: Path, scores_path: Path, provenance: dict[str, Any], options
     if result is None or result.draws != options.draws or result.provenance != provenance:
         result = result_of(scores, draws=options.draws, seed=options.seed)
         result.save(path)
+    return result, scores
+
+
+def _adopted(twin: Path, title: str, path: Path, provenance: dict[str, Any], options: Options) -> tuple[Result, Scores] | None:
+    """The same images under another suite's name: its scores, kept here too."""
+    try:
+        scores = read_scores(twin)
+    except DataError:
+        return None
+    if scores.provenance != {**provenance, "suite": title}:
+        return None
+    scores = replace(scores, provenance=provenance)
+    scores.save(path.with_suffix(".npz"))
+    result = result_of(scores, draws=options.draws, seed=options.seed)
+    result.save(path)
     return result, scores
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from tabulate import tabulate
 
 from cnndetect.bootstrap import Interval
+from cnndetect.data.catalog import suite_notes
 
 if TYPE_CHECKING:
     from cnndetect.bench.run import Benchmark
@@ -63,6 +64,7 @@ def as_plain(benchmark: Benchmark) -> dict:
     """JSON values: fractions, NaN as None."""
     return {
         "detector": benchmark.detector, "suite": benchmark.suite, "is_result": benchmark.is_result,
+        "notes": suite_notes(benchmark.suite, [r.test_set for r in benchmark.results]),
         "macro_ap": _plain(asdict(benchmark.macro)), "pooled_ap": _plain(asdict(benchmark.pooled)),
         "test_sets": {
             r.test_set: {
@@ -107,6 +109,9 @@ def _legend(benchmark: Benchmark) -> str:
     if failed:
         lines.append(f"{failed} images failed and count as the worst of their class:")
         lines += [f"  {r.test_set}: {line}" for r in benchmark.results for line in r.failed]
+    known = suite_notes(benchmark.suite, [r.test_set for r in benchmark.results])
+    if known:
+        lines += ["Known of these images:", *(f"- {line}" for line in known)]
     return "\n".join(lines)
 
 
