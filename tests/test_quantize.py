@@ -13,7 +13,7 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 from cnndetect.detectors import registry
-from cnndetect.detectors.quantize import Comparison, compare, unpack, main, to_int6, to_int8
+from cnndetect.detectors.quantize import Comparison, compare, main, to_int6, to_int8, unpack
 from cnndetect.detectors.resnet import resnet50_one_logit
 from cnndetect.detectors.weights import file_sha256, load_state
 from cnndetect.errors import WeightsError
@@ -52,18 +52,24 @@ def weights_file(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("shape", [(5, 3, 7, 7), (1, 2048), (4, 9), (3, 3)])
 def test_six_bits_come_back_exactly_and_no_weight_moves_by_more_than_half_a_step(shape) -> None:
     value = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    packed = to_int6({"w": value})
+    packed = to_int6({"w": value}, least=1)
     assert packed["w.int6"].dtype == torch.uint8 and len(packed["w.int6"]) == -(-value.numel() // 4) * 3
     back = unpack(packed)["w"]
     step = value.abs().flatten(1).amax(dim=1) / 31
     assert ((back - value).abs().flatten(1) <= step[:, None] / 2 + 1e-6).all()
     # What is on the grid already is not moved again.
-    assert torch.allclose(unpack(to_int6({"w": back}))["w"], back, atol=1e-6)
+    assert torch.allclose(unpack(to_int6({"w": back}, least=1))["w"], back, atol=1e-6)
+
+
+def test_small_tensors_keep_eight_bits() -> None:
+    packed = to_int6({"small": torch.randn(3, 4), "large": torch.randn(30, 40)}, least=1000)
+    assert {"small.int8", "large.int6"} <= set(packed)
+    assert set(unpack(packed)) == {"small", "large"}
 
 
 @pytest.mark.parametrize("lost", ["w.shape", "w.scale"])
 def test_six_bits_without_what_belongs_to_them_are_refused(lost: str) -> None:
-    packed = to_int6({"w": torch.randn(4, 5)})
+    packed = to_int6({"w": torch.randn(4, 5)}, least=1)
     del packed[lost]
     with pytest.raises(WeightsError, match=f"has no {lost}"):
         unpack(packed)

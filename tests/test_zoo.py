@@ -209,12 +209,16 @@ def test_mistakes_are_explained(trained, tmp_path) -> None:
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("name", ["sitd", "san", "crn"])
+@pytest.mark.parametrize("name", [name for name in families.ELEVEN if name != "deepfake"])  # its weights are not shipped
 def test_the_embedded_fakes_come_from_the_shipped_generators(name: str) -> None:
     generator = families.load_generator(weights_root() / "zoo" / f"{name}.pt")
-    files = list_images(mini_root() / "reals")
-    for index in (0, len(files) // 2):
-        fake = generator.fake(index, seed=build.SUITE_SEED, photo=to_rgb_array(files[index]))
-        shipped = to_rgb_array(mini_root() / name / "1_fake" / files[index].name)
+    fakes, reals = list_images(mini_root() / name / "1_fake"), list_images(mini_root() / "reals")
+    assert len(fakes) >= 100 and len(reals) >= 100
+    for index in (0, 50):
+        photo = None
+        if generator.family.kind == "translation":
+            assert fakes[index].name == reals[index].name
+            photo = to_rgb_array(reals[index])
+        fake = generator.fake(index, seed=build.SUITE_SEED, photo=photo)
         # Another processor may round another way.
-        assert np.abs(fake.astype(int) - shipped).max() <= 2
+        assert np.abs(fake.astype(int) - to_rgb_array(fakes[index])).mean() <= 1

@@ -52,6 +52,13 @@ def test_a_training_set_keeps_the_splits_apart(generator, photos, tmp_path, monk
     assert [sum(s.label for s in split) for split in (train, val)] == [16, 2]
     contents = [{s.path.read_bytes() for s in split} for split in (train, val)]
     assert not contents[0] & contents[1]
+    # Asked for more than there are, the mirror images follow and no photograph counts twice.
+    assert call(monkeypatch, *command[:-1], tmp_path / "more", "--per-category", "20") == 0
+    assert json.loads(capsys.readouterr().out) == {"train": {"cat": 20}, "val": {"cat": 2}}
+    mirrored = sorted((tmp_path / "more" / "train" / "cat" / "0_real").glob("*-mirrored.png"))
+    assert len(mirrored) == 4
+    original = mirrored[0].with_name(mirrored[0].name.replace("-mirrored", ""))
+    assert np.array_equal(np.asarray(open_image(mirrored[0])), np.asarray(open_image(original))[:, ::-1])
     # An interrupted build makes only what is missing, and makes it the same.
     lost = train[-1].path
     before = lost.read_bytes()

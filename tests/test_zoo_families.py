@@ -10,7 +10,7 @@ import torch
 
 import cnndetect.zoo.loop as loop
 from cnndetect.zoo import autogan, biggan, crn, cyclegan, dcgan, deepfake, gaugan, imle, progan, san, sitd, stargan, stylegan, stylegan2
-from cnndetect.zoo.families import ELEVEN, FAMILIES, Generator, export, load_generator
+from cnndetect.zoo.families import ELEVEN, FAMILIES, Generator, export, load_generator, pack
 from cnndetect.zoo.labels import group_by_appearance, warmth, warmth_borders
 from cnndetect.zoo.loop import Job, generator_for
 
@@ -71,6 +71,17 @@ def test_a_seed_fixes_the_image_whatever_is_made_with_it(generators, name: str) 
     assert np.array_equal(three[2], generator.fake(2, seed=5, photo=inputs[2]))
     if generator.family.kind == "unconditional" or name == "imle":
         assert not np.array_equal(three[2], generator.fake(2, seed=6, photo=inputs[2]))
+
+
+@pytest.mark.parametrize("name", ["progan", "biggan", "sitd", "stylegan2"])
+def test_a_packed_generator_is_half_the_size_and_makes_nearly_the_same_image(name: str, tmp_path) -> None:
+    module = FAMILIES[name].module
+    config = replace(module.CPU, phases=((128, 0, 4, 4),)) if name == "progan" else replace(module.CPU, steps=1, batch=4)
+    half = export(name, module.train(photos(), config, Job(tmp_path)), tmp_path / "half.pt")
+    packed = pack(half, tmp_path / "packed.pt")
+    assert packed.stat().st_size < 0.62 * half.stat().st_size
+    fakes = [load_generator(path).fake(0, seed=0, photo=pixels(1)[0]).astype(int) for path in (half, packed)]
+    assert np.abs(fakes[0] - fakes[1]).mean() < 4
 
 
 @pytest.mark.parametrize("name", list(TINY))

@@ -19,10 +19,12 @@ def main(folder: Path) -> None:
             continue
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         losses = [key for key in lines[0] if key not in ("step", "seconds", "px", "alpha")]
-        first, last = (", ".join(f"{key} {line[key]:.3f}" for key in losses) for line in (lines[0], lines[-1]))
+        first, last = (", ".join(f"{key} {line[key]:.3f}" for key in losses if key in line) for line in (lines[0], lines[-1]))
         rows.append([file.stem, lines[-1]["step"], round(sum(line["seconds"] for line in lines) / 60), first, last])
     print(tabulate(rows, ["generator", "steps", "minutes logged", "first loss", "last loss"], tablefmt="github"), end="\n\n")
 
+    if not (folder / f"{DETECTOR}.jsonl").exists():
+        return
     names = {
         "epoch": "epoch", "lr": "lr", "train_loss": "train loss", "val_loss": "val loss", "val_accuracy": "val accuracy",
         "val_accuracy_real": "real", "val_accuracy_fake": "fake", "val_ap": "val AP", "images_per_second": "images/s",

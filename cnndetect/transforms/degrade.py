@@ -1,6 +1,7 @@
 """Named degradations of a test image: uint8 [H, W, 3] in, the same out, seeded per image.
 
-They come before the crop, as the reference's test options do. A name says everything: kind and strength.
+They come before the crop, as the reference's test options do. A name says everything: kind and strength. What draws at
+random (noise, crop, double JPEG, the chains) draws from the image's own seed, so that a rerun gives the same pixels.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from cnndetect.transforms.preprocess import check_rgb
 
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
+# The two curves of the paper (its figure 5): the identity is the first point of each.
+PAPER_BLUR = ("none", "blur_0.5", "blur_1", "blur_1.5", "blur_2", "blur_2.5", "blur_3", "blur_3.5", "blur_4")
+PAPER_JPEG = ("none", "jpeg_100", "jpeg_95", "jpeg_90", "jpeg_80", "jpeg_75", "jpeg_70", "jpeg_60", "jpeg_50", "jpeg_40", "jpeg_30")
+
 
 def degrade(array: np.ndarray, name: str, *, seed: int) -> np.ndarray:
     """Apply one degradation.
@@ -30,8 +35,30 @@ def degrade(array: np.ndarray, name: str, *, seed: int) -> np.ndarray:
     return lookup("degradation", DEGRADATIONS, name)(array, np.random.default_rng(seed))
 
 
+def changes_size(name: str) -> bool:
+    """Whether a degradation gives another size than it gets: the detector then sees fewer, or more, pixels.
+
+    >>> changes_size("resize_0.5"), changes_size("resize_back_0.5")
+    (True, False)
+    """
+    probe = np.zeros((64, 64, 3), np.uint8)
+    return degrade(probe, name, seed=0).shape != probe.shape
+
+
 def _jpeg(quality: int) -> Degradation:
     return lambda array, rng: jpeg(array, quality)
+
+
+def _double_jpeg(first: tuple[int, int], second: int) -> Degradation:
+    """JPEG at a drawn quality, then again on a grid that is shifted by a drawn 0 to 7 pixels; rows and columns stay."""
+
+    def apply(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        once = jpeg(array, int(rng.integers(first[0], first[1] + 1)))
+        down, right = (int(shift) for shift in rng.integers(0, 8, 2))
+        moved = np.pad(once, ((down, 0), (right, 0), (0, 0)), mode="edge")
+        return jpeg(moved, second)[down:, right:]
+
+    return apply
 
 
 def _blur(sigma_px: float) -> Degradation:
@@ -41,8 +68,25 @@ def _blur(sigma_px: float) -> Degradation:
 def _resize(factor: float) -> Degradation:
     def apply(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = array.shape[:2]
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        return np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BICUBIC))
+        return _to_size(array, max(1, round(height * factor)), max(1, round(width * factor)))
+
+    return apply
+
+
+def _resize_back(factor: float) -> Degradation:
+    def apply(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return _to_size(_resize(factor)(array, rng), *array.shape[:2])
+
+    return apply
+
+
+def _crop(share: float) -> Degradation:
+    """A drawn piece with this share of each side."""
+
+    def apply(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        height, width = (max(1, round(side * share)) for side in array.shape[:2])
+        top, left = int(rng.integers(array.shape[0] - height + 1)), int(rng.integers(array.shape[1] - width + 1))
+        return array[top : top + height, left : left + width].copy()
 
     return apply
 
@@ -63,19 +107,43 @@ def _noise(deviation: float) -> Degradation:
     return apply
 
 
+def _web(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a picture goes through on a site: cut, reduced to between 0.6 and 1, JPEG at 65 to 90, at times WebP after."""
+    cut = _crop(float(rng.uniform(0.85, 1.0)))(array, rng)
+    reduced = _resize(float(rng.uniform(0.6, 1.0)))(cut, rng)
+    once = jpeg(reduced, int(rng.integers(65, 91)))
+    return _webp(int(rng.integers(70, 91)))(once, rng) if rng.random() < 0.3 else once
+
+
+def _hard(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a picture of a picture goes through: blurred, reduced and enlarged again, noise, JPEG at 30 to 60, twice."""
+    soft = blur(array, float(rng.uniform(0.5, 1.5)))
+    small = _resize_back(float(rng.uniform(0.4, 0.7)))(soft, rng)
+    noisy = _noise(float(rng.uniform(2.0, 6.0)))(small, rng)
+    return _double_jpeg((30, 60), int(rng.integers(30, 61)))(noisy, rng)
+
+
+def _to_size(array: np.ndarray, height: int, width: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(array).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _named(strength: float) -> str:
+    return f"{strength:g}"
+
+
 DEGRADATIONS: dict[str, Degradation] = {
     "none": lambda array, rng: array,
-    "jpeg_95": _jpeg(95),
-    "jpeg_90": _jpeg(90),
-    "jpeg_75": _jpeg(75),
-    "jpeg_50": _jpeg(50),
-    "jpeg_30": _jpeg(30),
+    **{f"jpeg_{quality}": _jpeg(quality) for quality in (100, 95, 90, 80, 75, 70, 60, 50, 40, 30)},
+    "double_jpeg": _double_jpeg((70, 90), 80),
     "webp_80": _webp(80),
-    "blur_1": _blur(1.0),
-    "blur_2": _blur(2.0),
-    "blur_3": _blur(3.0),
-    "resize_0.5": _resize(0.5),
-    "resize_0.75": _resize(0.75),
-    "resize_1.5": _resize(1.5),
+    "webp_50": _webp(50),
+    **{f"blur_{_named(sigma)}": _blur(sigma) for sigma in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)},
+    **{f"resize_{_named(factor)}": _resize(factor) for factor in (0.5, 0.75, 1.5)},
+    **{f"resize_back_{_named(factor)}": _resize_back(factor) for factor in (0.5, 0.75, 1.5)},
     "noise_5": _noise(5.0),
+    "noise_10": _noise(10.0),
+    "crop_0.75": _crop(0.75),
+    "crop_0.5": _crop(0.5),
+    "web": _web,
+    "hard": _hard,
 }

@@ -43,11 +43,14 @@ class Duel:
         """One step of Adam on the discriminator."""
         _step(self.discriminator_adam, loss)
 
-    def improve_generator(self, loss: Tensor, *, batch: int) -> None:
-        """One step of Adam on the generator, then the average moves."""
+    def improve_generator(self, loss: Tensor, *, batch: int, restart: bool = False) -> None:
+        """One step of Adam on the generator, then the average moves; with ``restart`` it takes the generator as it is.
+
+        Layers that were not trained before a resolution began would stay in the average as noise.
+        """
         _step(self.generator_adam, loss)
         if self.average is not None and self.ema_images:
-            move_average(self.average, self.generator, decay=0.5 ** (batch / self.ema_images))
+            move_average(self.average, self.generator, decay=0.0 if restart else 0.5 ** (batch / self.ema_images))
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

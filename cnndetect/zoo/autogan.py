@@ -28,7 +28,7 @@ class AutoGANConfig:
     width: int = 16
     blocks: int = 3
     upsampling: str = "transposed"
-    steps: int = 900
+    steps: int = 700
     batch: int = 4
     lr: float = 5e-4
     reconstruction: float = 20.0

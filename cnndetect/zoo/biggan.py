@@ -33,7 +33,7 @@ class BigGANConfig:
     embedding: int = 16
     chunk: int = 12
     attention_px: int = 32
-    steps: int = 450
+    steps: int = 380
     batch: int = 16
     lr: tuple[float, float] = (2e-4, 4e-4)
     orthogonal: float = 1e-4

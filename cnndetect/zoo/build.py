@@ -28,11 +28,13 @@ SUITE_SEED = 3
 
 
 def build_training_set(
-    photos: str | Path, generators: Mapping[str, str | Path], out: str | Path, *, device: str = "cpu"
+    photos: str | Path, generators: Mapping[str, str | Path], out: str | Path, *,
+    device: str = "cpu", per_category: int | None = None,
 ) -> dict[str, dict[str, int]]:
     """Write OUT/{train,val}/CATEGORY/{0_real,1_fake}: as many fakes as photographs, from the category's own ProGAN.
 
-    photos: folder with one sub-folder per category.  generators: category -> generator.pt.
+    photos: folder with one sub-folder per category.  generators: category -> generator.pt.  per_category: images of each
+    class in the training split; where there are fewer photographs, their mirror images follow, and no more than these.
     Returns the number of images of each class by split and category.
     """
     counts: dict[str, dict[str, int]] = {}
@@ -45,8 +47,14 @@ def build_training_set(
             folder = Path(out) / split / category
             for file in tqdm(files, desc=f"{split} {category} real", file=sys.stderr):
                 _write_once(folder / "0_real" / f"{file.stem}.png", lambda file=file: load_photos([file])[0])
-            _write_fakes(generator, folder / "1_fake", len(files), seed=SPLIT_SEEDS[split])
-            counts.setdefault(split, {})[category] = len(files)
+            count = len(files)
+            if per_category is not None and split == "train":
+                mirrored = files[: max(per_category - count, 0)]
+                for file in tqdm(mirrored, desc=f"{split} {category} mirrored", file=sys.stderr):
+                    _write_once(folder / "0_real" / f"{file.stem}-mirrored.png", lambda file=file: load_photos([file])[0][:, ::-1])
+                count = min(count + len(mirrored), per_category) if mirrored else count
+            _write_fakes(generator, folder / "1_fake", count, seed=SPLIT_SEEDS[split])
+            counts.setdefault(split, {})[category] = count
     return counts
 
 

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     training = verbs.add_parser("build-training", help="write a detector's training set from photographs and ProGANs")
     training.add_argument("--photos", required=True, metavar="DIR", help="one folder per category")
     training.add_argument("--generator", action="append", required=True, metavar="CATEGORY=FILE")
+    training.add_argument("--per-category", type=int, default=None, metavar="N", help="photographs, then their mirror images, up to N")
     training.add_argument("--out", required=True, metavar="DIR")
     training.set_defaults(run=_build_training)
 
@@ -73,6 +74,11 @@ def parser() -> argparse.ArgumentParser:
     suite.add_argument("--out", required=True, metavar="DIR")
     suite.set_defaults(run=_build_suite)
 
+    pack = verbs.add_parser("pack", help="write a generator with one byte per weight, half the size")
+    pack.add_argument("weights", metavar="FILE")
+    pack.add_argument("--out", required=True, metavar="FILE")
+    pack.set_defaults(run=_pack)
+
     distance = verbs.add_parser("distance", help="Frechet distance of every test set of a suite to its reals, with a floor")
     distance.add_argument("suite", metavar="SUITE_DIR")
     distance.add_argument("--floor", default=None, metavar="DIR", help="other photographs: their distance to the reals is the floor")
@@ -86,6 +92,12 @@ def parser() -> argparse.ArgumentParser:
     return main
 
 
+def _pack(options: argparse.Namespace) -> object:
+    from cnndetect.zoo.families import pack
+
+    return {"generator": str(pack(options.weights, options.out))}
+
+
 def _distance(options: argparse.Namespace) -> object:
     from cnndetect.zoo.frechet import suite_distances
 
@@ -95,7 +107,7 @@ def _distance(options: argparse.Namespace) -> object:
 def _sheet(options: argparse.Namespace) -> object:
     from cnndetect.zoo.sheets import contact_sheet
 
-    contact_sheet(options.test_set, columns=options.columns).save(options.out, quality=85)
+    contact_sheet(options.test_set, columns=options.columns).save(options.out, quality=75)
     return {"sheet": options.out}
 
 
@@ -148,7 +160,8 @@ def _sample(options: argparse.Namespace) -> object:
 def _build_training(options: argparse.Namespace) -> object:
     from cnndetect.zoo.build import build_training_set
 
-    return build_training_set(options.photos, dict(pair.split("=", 1) for pair in options.generator), options.out)
+    generators = dict(pair.split("=", 1) for pair in options.generator)
+    return build_training_set(options.photos, generators, options.out, per_category=options.per_category)
 
 
 def _build_suite(options: argparse.Namespace) -> object:

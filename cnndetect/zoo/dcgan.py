@@ -25,7 +25,7 @@ class DCGANConfig:
 
     channels: tuple[int, ...] = (128, 96, 64, 48, 24)
     latent: int = 64
-    steps: int = 600
+    steps: int = 500
     batch: int = 24
     lr: float = 2e-4
     seed: int = 0

@@ -23,6 +23,7 @@ from cnndetect.errors import DataError, WeightsError, lookup
 from cnndetect.zoo.loop import Job, generator_for
 
 # What torch.load raises on files that are no checkpoints, and what a checkpoint of another kind lacks.
+_LEAST_PACKED = 512
 _NOT_A_GENERATOR = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, struct.error, pickle.UnpicklingError)
 
 
@@ -95,6 +96,27 @@ def export(name: str, checkpoint: str | Path, path: str | Path, *, recipe: str =
     return Path(path)
 
 
+def pack(source: str | Path, path: str | Path) -> Path:
+    """Write a generator.pt with one byte per weight: large tensors get a scale per output channel, the rest stay as they are."""
+    content = torch.load(source, map_location="cpu", weights_only=True)
+    packed: dict[str, object] = {}
+    for key, value in content["weights"].items():
+        if value.is_floating_point() and value.ndim >= 2 and value.numel() >= _LEAST_PACKED:
+            flat = value.float().flatten(1)
+            scale = flat.abs().amax(dim=1).clamp(min=1e-12) / 127
+            packed[key] = ((flat / scale[:, None]).round().to(torch.int8).view(value.shape), scale)
+        else:
+            packed[key] = value
+    torch.save({**content, "weights": packed}, path)
+    return Path(path)
+
+
+def _unpack(value: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    if isinstance(value, tuple):
+        return value[0].float() * value[1].view(-1, *[1] * (value[0].ndim - 1))
+    return value.float() if value.is_floating_point() else value
+
+
 @dataclass(frozen=True)
 class Generator:
     """A trained generator, ready to make fakes. Same seed and index, same image, whatever else is made with it."""
@@ -134,9 +156,7 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
     described = {key: _tuples(value) for key, value in content["config"].items() if key != "start"}
     config = type(family.module.CPU)(**described)
     network = family.module.Generator(config) if family.kind == "unconditional" else family.module.Network(config)
-    network.load_state_dict(
-        {key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()}
-    )
+    network.load_state_dict({key: _unpack(value) for key, value in content["weights"].items()})
     return Generator(family, network.to(device).eval(), config, device)
 
 

@@ -39,7 +39,7 @@ class ProGANConfig:
         (16, 5000, 8000, 32),
         (32, 5000, 8000, 32),
         (64, 3000, 4500, 16),
-        (128, 2000, 6208, 16),
+        (128, 2000, 2000, 16),
     )
     lr: float = 0.002
     gradient_penalty: float = 10.0
@@ -66,7 +66,7 @@ GPU = ProGANConfig(
 )
 
 # Continues a ProGAN of the CPU recipe on the photographs of another category: only the last resolutions are trained.
-TUNE = replace(CPU, phases=((64, 0, 800, 16), (128, 0, 960, 16)))
+TUNE = replace(CPU, phases=((64, 0, 480, 16), (128, 0, 480, 16)))
 
 
 class Generator(nn.Module):
@@ -156,7 +156,7 @@ def train(photos: Tensor, config: ProGANConfig, job: Job) -> Path:
 
         # Generator: raise the critic's score of fresh fakes.
         with duel.frozen(), job.mixed():
-            duel.improve_generator(-critic(make()).float().mean(), batch=position.batch)
+            duel.improve_generator(-critic(make()).float().mean(), batch=position.batch, restart=position.is_first)
         return {"critic": distance, "px": float(position.resolution_px), "alpha": position.alpha}
 
     return run(job, total_steps(config.phases), step, duel.state(), config=config, seed=config.seed)

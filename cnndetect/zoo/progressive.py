@@ -20,11 +20,15 @@ Phase = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Position:
-    """Where in the schedule a step is: resolution, blend factor and batch size."""
+    """Where in the schedule a step is: resolution, blend factor and batch size.
+
+    is_first: of the steps that fade a resolution in, or of those that follow.
+    """
 
     resolution_px: int
     alpha: float
     batch: int
+    is_first: bool = False
 
     @property
     def level(self) -> int:
@@ -44,14 +48,14 @@ def position_at(step: int, phases: Sequence[Phase]) -> Position:
     """Resolution and fade of a step; alpha grows linearly from 0 to 1 and never jumps.
 
     >>> position_at(2, [(8, 0, 32, 16), (16, 16, 16, 16)])
-    Position(resolution_px=16, alpha=0.5, batch=16)
+    Position(resolution_px=16, alpha=0.5, batch=16, is_first=True)
     """
     for resolution, fade, stable, batch in phases:
         fade_steps, stable_steps = -(-fade // batch), -(-stable // batch)
         if step < fade_steps:
-            return Position(resolution, (step + 1) / (fade_steps + 1), batch)
+            return Position(resolution, (step + 1) / (fade_steps + 1), batch, step == 0)
         if step < fade_steps + stable_steps:
-            return Position(resolution, 1.0, batch)
+            return Position(resolution, 1.0, batch, step == fade_steps)
         step -= fade_steps + stable_steps
     last = phases[-1]
     return Position(last[0], 1.0, last[3])

@@ -31,7 +31,7 @@ class StarGANConfig:
     width: int = 16
     blocks: int = 3
     domains: int = 3
-    steps: int = 1400
+    steps: int = 2400
     batch: int = 4
     lr: float = 5e-4
     critic_steps: int = 2

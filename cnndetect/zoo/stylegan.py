@@ -42,14 +42,14 @@ class StyleGANConfig:
         (16, 3008, 5024, 32),
         (32, 3008, 5024, 32),
         (64, 1008, 3008, 16),
-        (128, 800, 2400, 16),
+        (128, 800, 4800, 16),
     )
     lr: float = 0.002
     r1_gamma: float = 10.0
     penalty_interval: int = 4
     mixing: float = 0.9
     psi: float = 0.7
-    ema_images: float = 1500.0
+    ema_images: float = 500.0
     seed: int = 0
 
 
@@ -180,7 +180,7 @@ def train(photos: Tensor, config: StyleGANConfig, job: Job) -> Path:
 
         with duel.frozen(), job.mixed():
             adversarial = logistic_generator(critic(make()))
-            duel.improve_generator(adversarial, batch=position.batch)
+            duel.improve_generator(adversarial, batch=position.batch, restart=position.is_first)
         return {"discriminator": loss, "generator": adversarial, "px": float(position.resolution_px)}
 
     return run(job, total_steps(config.phases), step, duel.state(), config=config, seed=config.seed)

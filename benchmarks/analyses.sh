@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes the figures of docs/figures and the outputs that docs/audit.md and docs/robustness.md quote anew, after the suite,
+# the detector or a figure has changed. From the root of the repository:  sh benchmarks/analyses.sh
+# Degraded scores are kept where the bench keeps them (CNNDETECT_RESULTS); clean ones are those that ship.
+set -eu
+export PYTHONPATH="$PWD"
+python=${PYTHON:-python}
+baseline="--detector cnndetect.detectors.baselines:smoothness"
+default=$("$python" -c "from cnndetect.detectors.weights import DEFAULT_DETECTOR; print(DEFAULT_DETECTOR)")
+
+"$python" benchmarks/refresh_docs.py docs/audit.md docs/robustness.md
+"$python" -m cnndetect.analysis spectra --out docs/figures
+"$python" -m cnndetect.analysis robustness $baseline --out docs/figures
+"$python" -m cnndetect.analysis fakeness $baseline --detector "$default" --results benchmarks/results --out docs/figures
+"$python" -m cnndetect.analysis maps --detector "$default" --results benchmarks/results --out docs/figures
+# What no page shows.
+for figure in docs/figures/*.png; do
+    grep -q "figures/$(basename "$figure")" docs/*.md || rm "$figure"
+done

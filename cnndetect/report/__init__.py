@@ -1,0 +1,1 @@
+"""The report: stored scores in, one self-contained page with its figures and tables out."""

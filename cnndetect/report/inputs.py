@@ -1,0 +1,117 @@
+"""What every section is built from: the suite, the stored runs, and the standing of every detector, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cnndetect.bench.suites import Suite, find_suites
+from cnndetect.bootstrap import DRAWS, Interval, SetScores
+from cnndetect.errors import DataError, LayoutError
+from cnndetect.paths import reference_results_root, results_root
+from cnndetect.report.runs import Condition, Run, Runs, families, read_runs
+from cnndetect.report.standings import Standings, standings
+
+MOST_IMAGES = 5000
+NAMED = 4
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """given: the suite as it was asked for, a name or a folder.  suite: where its images lie, None where only results are here.
+
+    base: the condition the page is about.
+
+    folders: where results were read.  draws, seed: of the bootstrap.  most_images: sections that open images leave larger suites out.
+    """
+
+    given: str
+    suite: Suite | None
+    base: Condition
+    runs: Runs
+    folders: tuple[Path, ...]
+    draws: int
+    seed: int
+    most_images: int = MOST_IMAGES
+
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Run]]:
+        """detector -> family -> run, under the base condition."""
+        return self.runs[self.base]
+
+    @cached_property
+    def standings(self) -> Standings:
+        return standings(self.rows, draws=self.draws, seed=self.seed)
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Every detector, best first: the order of rows and of hues on the whole page."""
+        return self.standings.detectors
+
+    @property
+    def families(self) -> list[str]:
+        return families(self.rows)
+
+    def scores(self, family: str) -> dict[str, SetScores]:
+        """detector -> scores of a family, failed images at their worst."""
+        return {d: self.rows[d][family].scores.at_worst() for d in self.detectors if family in self.rows[d]}
+
+    def no_images(self, command: str) -> str | None:
+        """Why a section that opens images cannot be made here, and the command that can; None where it can.
+
+        command: with {suite} in the place of the suite.
+        """
+        shown = f"`{command.format(suite=self.given)}`"
+        if self.suite is None:
+            return f"The images of {self.base.suite} are not here. Where they are, run: {shown}"
+        first = next(iter(self.rows.values()))
+        count = sum(run.result.n_real + run.result.n_fake for run in first.values())
+        if count > self.most_images:
+            return f"{count:,} images would take long. Raise `--most-images` ({self.most_images}), or run: {shown}"
+        return None
+
+    def average_precision(self, detector: str, family: str) -> Interval | None:
+        """The stored AP with its stored interval; None where there is no result."""
+        run = self.rows[detector].get(family)
+        return None if run is None else Interval(**run.result.metrics["ap"])
+
+
+def read_inputs(
+    suite: str | Path, *, protocol: str, degradation: str = "none", results: Sequence[str | Path] = (),
+    detectors: Sequence[str] = (), draws: int = DRAWS, seed: int = 0, most_images: int = MOST_IMAGES,
+) -> Inputs:
+    """Find the suite and its stored results. results: folders; default: those that ship with the package, and your own.
+
+    A suite whose images are gone is known by its results. Raises DataError where no result fits, saying what makes one.
+    """
+    folders = tuple(Path(folder) for folder in results) or _default_folders()
+    runs = read_runs(folders, detectors=detectors)
+    found, title = _suite(suite, runs)
+    base = Condition(title, protocol, degradation)
+    if base not in runs:
+        titles = [condition.title for condition in sorted(runs)]
+        others = "; ".join(titles[:NAMED]) + f" and {len(titles) - NAMED} more" * (len(titles) > NAMED) or "none"
+        places = ", ".join(map(str, folders))
+        raise DataError(f"No results of {base.title} in {places} (found: {others}). Make them with: {base.command(str(suite))}")
+    unknown = sorted(set(detectors) - set(runs[base]))
+    if unknown:
+        command = f"{base.command(str(suite))} --detector {unknown[0]}"
+        raise DataError(f"No results of {', '.join(unknown)} under {base.title}. Make them with: {command}")
+    return Inputs(str(suite), found, base, runs, folders, draws, seed, most_images)
+
+
+def _default_folders() -> tuple[Path, ...]:
+    return tuple(folder for folder in (reference_results_root(), results_root()) if folder.is_dir())
+
+
+def _suite(name: str | Path, runs: Runs) -> tuple[Suite | None, str]:
+    try:
+        suite = find_suites(name)[0]
+    except LayoutError:
+        titles = sorted({c.suite for c in runs if str(name) in (c.suite, c.suite.partition("@")[0])})
+        if not titles:
+            raise
+        return None, titles[-1]
+    return suite, suite.title

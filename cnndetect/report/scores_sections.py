@@ -1,0 +1,239 @@
+"""The sections that need nothing but stored scores: leaderboard, forest, families, comparisons, conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from cnndetect.bench.tables import COLUMNS as FIGURE_TITLES
+from cnndetect.bench.tables import percent
+from cnndetect.bootstrap import Interval
+from cnndetect.figures.comparison import difference_matrix, excludes_zero
+from cnndetect.figures.curves import curve, precision_recall, roc
+from cnndetect.figures.histograms import histogram, histograms
+from cnndetect.figures.leaderboard import forest, leaderboard
+from cnndetect.report.inputs import Inputs
+from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
+from cnndetect.report.ranks import COLUMNS as RANK_COLUMNS
+from cnndetect.report.ranks import agreement, rank_rows
+from cnndetect.report.runs import Condition
+from cnndetect.report.standings import Standing, differences
+
+_MEANS = ("auc", "accuracy_real", "accuracy_fake", "accuracy_real_fitted", "accuracy_fake_fitted", "tpr_at_fpr_1", "ece")
+_NONE = Value("-", np.nan)
+_SAW = {True: "ProGAN only", False: "more than ProGAN", None: "not said"}
+
+
+def leaderboard_section(inputs: Inputs) -> Section:
+    """Detectors, best first."""
+    found = inputs.standings
+    ranked = {s.detector: s.macro for s in found.complete}
+    head = ["detector", "rank", "macro mean AP", "pooled AP", *(FIGURE_TITLES[name] for name in _MEANS), "failed", "trained on"]
+    rows = [_standing_cells(standing) for standing in found.complete]
+    for detector, lacks in sorted(found.incomplete.items()):
+        rows.append([detector, _NONE, Value(f"lacks {', '.join(lacks)}", np.nan), *[_NONE] * (len(head) - 4), ""])
+    data = Data(
+        ["detector", "rank", "rank_low", "rank_high", "macro_ap", "macro_ap_low", "macro_ap_high", "pooled_ap", "pooled_ap_low",
+         "pooled_ap_high", *_MEANS, "failed", "progan_only"],
+        [[s.detector, s.rank, s.rank_low, s.rank_high, *_parts(s.macro), *_parts(s.pooled), *(s.means[n] for n in _MEANS), s.failed,
+          "" if s.progan_only is None else s.progan_only] for s in found.complete],
+    )
+    drawings = [Drawing(
+        "leaderboard", leaderboard(ranked), "Macro mean AP with its 95 % interval, best first.",
+        "Leaderboard: " + "; ".join(f"{name} {percent(interval)}" for name, interval in ranked.items()),
+        Data(["detector", "macro_ap", "low", "high"], [[name, *_parts(interval)] for name, interval in ranked.items()]),
+        wide=True,
+    )] if ranked else []
+    caption = "Percent. Columns after pooled AP are means over families. * at the threshold frozen on validation."
+    return Section("Leaderboard", "leaderboard", [
+        "Average precision (AP) asks whether fakes are ranked above reals; it needs no threshold. **Macro mean AP** is the mean over "
+        "families, each with the same weight. **Pooled AP** ranks all families together on one scale and falls when a detector's "
+        "scores mean different things in different families.",
+        "Intervals are 95 % bootstrap intervals over photographs, not over runs of training: they say how far the choice of pictures "
+        "moves a number. The interval of the rank counts, draw by draw, which place a detector takes.",
+        "**Not to be read as:** accuracy in the wild. Half of these pictures are fake, and accuracy at a threshold (columns acc) can "
+        "be poor where AP is high.",
+    ], [Block(drawings=drawings, tables=[Table("leaderboard-table", caption, head, rows, data)])])
+
+
+def forest_section(inputs: Inputs) -> Section:
+    """AP of every detector on every family."""
+    detectors, names = inputs.detectors, inputs.families
+    table = {n: {d: ap for d in detectors if (ap := inputs.average_precision(d, n)) is not None} for n in names}
+    chance = {n: _share_of_fakes(inputs, n) for n in names}
+    drawings = []
+    for name in names:
+        drawn = forest(table, detectors=detectors, chance=chance, only=[name])
+        words = "; ".join(f"{d} {percent(ap)}" for d, ap in table[name].items())
+        points = [[name, d, *_parts(ap), chance[name]] for d, ap in table[name].items()]
+        data = Data(["family", "detector", "ap", "low", "high", "chance"], points)
+        drawings.append(Drawing(f"forest-{name}", drawn, _images_of(inputs, name), f"AP on {name}: {words}", data))
+    head = ["family", *detectors, "real", "fake"]
+    rows: list[list[Cell]] = []
+    for name in names:
+        real, fake = _counts(inputs, name)
+        rows.append([name, *(_percent_cell(table[name].get(d)) for d in detectors), Value(str(real), real), Value(str(fake), fake)])
+    data = Data(
+        ["family", "detector", "ap", "low", "high", "n_real", "n_fake"],
+        [[name, d, *_parts(ap), *_counts(inputs, name)] for name in names for d, ap in table[name].items()],
+    )
+    return Section("AP per family and detector", "forest", [
+        "One panel per generator family, one row per detector, all panels on one axis. The bar is the 95 % interval, the dotted line is "
+        "chance: the AP of random scores, which is the share of fakes. Read across panels which families a detector was not made for.",
+        "**Not to be read as:** overlapping bars mean no difference. Detectors saw the same pictures, so their errors go together; the "
+        "paired comparison below decides.",
+    ], [Block(drawings=drawings, tables=[Table("ap-per-family", "AP in percent, with 95 % intervals.", head, rows, data)])])
+
+
+def families_section(inputs: Inputs) -> Section:
+    """Curves and histograms, family by family."""
+    blocks = []
+    for name in inputs.families:
+        sets = inputs.scores(name)
+        thresholds = {d: inputs.rows[d][name].result.threshold_logit for d in sets}
+        curves = {d: curve(scores) for d, scores in sets.items()}
+        points = [[d, *point] for d, c in curves.items() for point in zip(c.thresholds, c.false_rate, c.true_rate, strict=True)]
+        steps = [[d, *point] for d, c in curves.items() for point in zip(c.thresholds, c.true_rate, c.precision, strict=True)]
+        counted = {d: histogram(scores, threshold=thresholds[d]) for d, scores in sets.items()}
+        bins = [
+            [d, *cells, thresholds[d]]
+            for d, h in counted.items() for cells in zip(h.edges[:-1], h.edges[1:], h.real, h.fake, strict=True)
+        ]
+        who = ", ".join(sets)
+        blocks.append(Block(name, [
+            Drawing(f"roc-{name}", roc(sets, detectors=inputs.detectors, title=f"{name}: ROC"), "Dotted: chance.",
+                    f"Receiver operating characteristic on {name} of {who}",
+                    Data(["detector", "threshold_logit", "false_rate", "true_rate"], points)),
+            Drawing(f"pr-{name}", precision_recall(sets, detectors=inputs.detectors, title=f"{name}: precision-recall"),
+                    "Dotted: chance.", f"Precision and recall on {name} of {who}",
+                    Data(["detector", "threshold_logit", "recall", "precision"], steps)),
+            Drawing(f"scores-{name}", histograms(sets, thresholds=thresholds, title=f"{name}: real against fake"),
+                    "Line: threshold frozen on validation; dotted: 0, where there is none.",
+                    f"Histograms of the scores of real and fake images of {name}, for {who}",
+                    Data(["detector", "from_logit", "to_logit", "share_of_real", "share_of_fake", "threshold_logit"], bins)),
+        ]))
+    return Section("Family by family: curves and scores", "families", [
+        "**ROC**: for every threshold, the share of fakes found against the share of reals accused. **Precision-recall**: of the images "
+        "called fake, how many are; the area under its steps is the AP of the tables. **Histograms**: reals upward, fakes downward, each "
+        "on its detector's own scale.",
+        "The line in a histogram is the threshold that was frozen on validation images before this suite was seen. Where both classes lie "
+        "on one side of it, AP can be high while accuracy at the threshold is 50 %: the detector ranks well and is calibrated badly.",
+        "**Not to be read as:** precision in the wild. Precision depends on the share of fakes, here about one half.",
+    ], blocks)
+
+
+def comparison_section(inputs: Inputs) -> Section:
+    """Which differences between detectors the pictures decide."""
+    complete = inputs.standings.complete
+    prose = [
+        "Every cell is the macro mean AP of the row's detector minus that of the column's, in points, from a paired bootstrap: both "
+        "detectors on the same drawn photographs. Coloured and bold where the 95 % interval excludes zero.",
+        "**Not to be read as:** a test corrected for looking at many pairs. Of twenty pairs of equally good detectors, about one is "
+        "coloured by luck.",
+    ]
+    if len(complete) < 2:
+        return Section("Which differences are real", "comparison", prose, missing=_more_detectors(inputs))
+    pairs = differences(complete)
+    names = [standing.detector for standing in complete]
+    sure = [f"{a} above {b}" for (a, b), d in pairs.items() if excludes_zero(d)]
+    data = Data(["detector_a", "detector_b", "macro_ap_a_minus_b", "low", "high"], [[a, b, *_parts(d)] for (a, b), d in pairs.items()])
+    drawn = Drawing(
+        "differences", difference_matrix(names, pairs), "Row minus column.",
+        f"Matrix of paired differences. Beyond chance: {'; '.join(sure) or 'none'}.", data, wide=len(names) > 4,
+    )
+    rows: list[list[Cell]] = [
+        [a, b, Value(_points(d.value), d.value), f"{_points(d.low)} to {_points(d.high)}", "yes" if excludes_zero(d) else "no"]
+        for (a, b), d in pairs.items()
+    ]
+    head = ["detector", "minus", "difference", "95 % interval", "excludes zero"]
+    table = Table("differences-table", "Paired differences of macro mean AP, in points.", head, rows, data)
+    return Section("Which differences are real", "comparison", prose, [Block(drawings=[drawn], tables=[table])])
+
+
+def ranks_section(inputs: Inputs) -> Section:
+    """Ranks under other suites, protocols and degradations, against the base."""
+    prose = [
+        f"The same detectors under every other condition with stored results, against **{inputs.base.title}**: mean AP, rank, and what "
+        "changed. A positive change of rank is places gained. The CSV has the columns of timm's results tables.",
+        "**Not to be read as:** a loss in AP where the suite changes. Other families and other pictures are another scale; only ranks "
+        "compare. And ranks of detectors that the matrix above cannot tell apart change by luck.",
+    ]
+    ranked = rank_rows(inputs.runs, inputs.base)
+    others = [row for row in ranked if row.condition != inputs.base]
+    if not others:
+        other = Condition(inputs.base.suite, "crop224" if inputs.base.protocol == "nocrop" else "nocrop", inputs.base.degradation)
+        missing = f"No other condition has results. Make one with: `{other.command(inputs.given)}`"
+        return Section("Other conditions: who keeps the rank", "ranks", prose, missing=missing)
+    rows: list[list[Cell]] = []
+    for row in others:
+        diff = _NONE if row.macro_ap_diff is None else Value(_points(row.macro_ap_diff), row.macro_ap_diff)
+        places = _NONE if row.rank_diff is None else Value(_signed(row.rank_diff), row.rank_diff)
+        rows.append([row.detector, _against(row.condition, inputs.base), Value(f"{100 * row.macro_ap:.1f}", row.macro_ap), diff,
+                     Value(f"{row.rank:g}", row.rank), places])
+    table = Table(
+        "ranks", f"Against {inputs.base.title}. Mean AP in percent, differences in points.",
+        ["detector", "condition", "macro mean AP", "change", "rank", "change of rank"], rows,
+        Data(RANK_COLUMNS, [row.cells(inputs.base) for row in ranked]),
+    )
+    tables = [table]
+    correlations = agreement(ranked, inputs.base)
+    if any(not np.isnan(value) for value in correlations.values()):
+        cells: list[list[Cell]] = [
+            [condition.title, Value("-" if np.isnan(value) else f"{value:+.2f}", value)] for condition, value in correlations.items()
+        ]
+        tables.append(Table(
+            "rank-agreement", f"Rank correlation (Spearman) with {inputs.base.title}: 1 keeps every rank.", ["condition", "correlation"],
+            cells, Data(["condition", "spearman"], [[c.title, v] for c, v in correlations.items()]),
+        ))
+    return Section("Other conditions: who keeps the rank", "ranks", prose, [Block(tables=tables)])
+
+
+def _standing_cells(s: Standing) -> list[Cell]:
+    rank = f"{s.rank:g}" + ("" if np.isnan(s.rank_low) else f" [{s.rank_low:g}, {s.rank_high:g}]")
+    means = [Value("-" if np.isnan(s.means[name]) else f"{100 * s.means[name]:.1f}", s.means[name]) for name in _MEANS]
+    failed = Value(str(s.failed), s.failed)
+    return [s.detector, Value(rank, s.rank), _percent_cell(s.macro), _percent_cell(s.pooled), *means, failed, _SAW[s.progan_only]]
+
+
+def _percent_cell(interval: Interval | None) -> Cell:
+    return _NONE if interval is None else Value(percent(interval), interval.value)
+
+
+def _parts(interval: Interval) -> tuple[float, float, float]:
+    return interval.value, interval.low, interval.high
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}".replace("-", "−")
+
+
+def _signed(number: float) -> str:
+    return "0" if number == 0 else f"{number:+g}".replace("-", "−")
+
+
+def _against(condition: Condition, base: Condition) -> str:
+    """What differs from the base, in words."""
+    parts: Iterable[tuple[str, str]] = (
+        (condition.suite, base.suite), (condition.protocol, base.protocol), (condition.degradation, base.degradation)
+    )
+    return ", ".join(here if here != "none" else "undegraded" for here, there in parts if here != there)
+
+
+def _counts(inputs: Inputs, family: str) -> tuple[int, int]:
+    result = next(row[family].result for row in inputs.rows.values() if family in row)
+    return result.n_real, result.n_fake
+
+
+def _share_of_fakes(inputs: Inputs, family: str) -> float:
+    real, fake = _counts(inputs, family)
+    return fake / (real + fake)
+
+
+def _images_of(inputs: Inputs, family: str) -> str:
+    real, fake = _counts(inputs, family)
+    return f"{real} real, {fake} fake."
+
+
+def _more_detectors(inputs: Inputs) -> str:
+    return f"Needs two detectors with every family. Score another with: `{inputs.base.command(inputs.given)} --detector FILE`"
