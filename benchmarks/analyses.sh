@@ -17,3 +17,4 @@ default=$("$python" -c "from cnndetect.detectors.weights import DEFAULT_DETECTOR
 for figure in docs/figures/*.png; do
     grep -q "figures/$(basename "$figure")" docs/*.md || rm "$figure"
 done
+"$python" benchmarks/shrink_figures.py docs/figures/*.png docs/gallery/*.png

@@ -217,4 +217,4 @@ def test_a_loaded_detector_is_used_as_it_is_and_a_file_is_loaded_once(tmp_path: 
 def test_the_docstring_says_what_the_number_is_not() -> None:
     text = " ".join(inspect.getdoc(score).split())
     assert "NOT the probability" in text and "nocrop" in text and "native size" in text
-    assert list(inspect.signature(score).parameters) == ["img", "detector", "return_logit", "device", "batch_size"]
+    assert list(inspect.signature(score).parameters) == ["img", "detector", "return_logit", "calibrated", "device", "batch_size"]
