@@ -13,8 +13,17 @@ default=$("$python" -c "from cnndetect.detectors.weights import DEFAULT_DETECTOR
 "$python" -m cnndetect.analysis robustness $baseline --out docs/figures
 "$python" -m cnndetect.analysis fakeness $baseline --detector "$default" --results benchmarks/results --out docs/figures
 "$python" -m cnndetect.analysis maps --detector "$default" --results benchmarks/results --out docs/figures
-# What no page shows.
-for figure in docs/figures/*.png; do
-    grep -q "figures/$(basename "$figure")" docs/*.md || rm "$figure"
+# Sheets of photographs as JPEG; what no page shows goes.
+"$python" - <<'PY'
+from pathlib import Path
+from PIL import Image
+for path in Path("docs/figures").glob("*.png"):
+    if path.name.startswith(("maps-", "fakeness-")):
+        picture = Image.open(path).convert("RGB")
+        picture.thumbnail((900, 9000), Image.Resampling.LANCZOS)
+        picture.save(path.with_suffix(".jpg"), quality=78)
+PY
+for figure in docs/figures/*; do
+    grep -q "$(basename "$figure")" docs/*.md || rm "$figure"
 done
 "$python" benchmarks/shrink_figures.py docs/figures/*.png docs/gallery/*.png
