@@ -35,7 +35,7 @@ def test_every_cell_opens_with_its_mark() -> None:
 
 def test_the_gallery_shows_what_the_report_draws() -> None:
     page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
-    shown = re.findall(r"!\[(.+)\]\(gallery/([\w.-]+\.png)\)", page)
+    shown = re.findall(r"!\[(.+)\]\(gallery/([\w.-]+\.(?:png|jpg))\)", page)
     files = {path.name for path in (ROOT / "docs" / "gallery").iterdir()}
     assert shown and {name for _, name in shown} == files and all(len(words) > 20 for words, _ in shown)
     # Every function that the page names is there and makes a Figure.
