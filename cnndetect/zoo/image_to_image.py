@@ -64,7 +64,7 @@ class ResidualGenerator(nn.Module):
 class PatchDiscriminator(nn.Module):
     """A score per overlapping patch: [N, inputs, H, W] -> [N, 1, h, w], and the feature maps on the way.
 
-    depth: strided convolutions.  domains: with it, the second output is a class per image [N, domains] (StarGAN).
+    depth: strided convolutions.  norm: instance norm in all stages but the first.
     """
 
     def __init__(self, inputs: int, width: int, *, depth: int = 3, norm: bool = True):

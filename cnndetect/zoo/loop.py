@@ -66,7 +66,7 @@ def run(
     if job.start is not None:
         described["start"] = hashlib.sha256(job.start.read_bytes()).hexdigest()[:16]
     start = _restore(path, state, described)
-    if start == 0 and job.start is not None and not path.exists():
+    if job.start is not None and not path.exists():
         _take_networks(job.start, state)
 
     # One line per log interval goes to a file; the bar goes to stderr.

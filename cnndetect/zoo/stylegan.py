@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ from cnndetect.zoo.progan import Discriminator
 from cnndetect.zoo.progressive import Phase, draw, position_at, total_steps
 
 _MAPPING_RATE = 0.01
-MEAN_STYLE_RATE = 0.005
+_MEAN_STYLE_RATE = 0.005
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,55 @@ GPU = StyleGANConfig(
 )
 
 
-class Generator(nn.Module):
-    """Styles [N, layers, latent] -> [N, 3, R, R] in about [-1, 1]; R = 4 * 2**level. ``mean_style`` travels with the weights."""
+class Styled(nn.Module):
+    """What StyleGAN and StyleGAN2 share: the mapping network and the mean style, which travels with the weights.
+
+    layers: number of layers that take a style, set by the generator.
+    """
 
     mean_style: Tensor
+    layers: int
+
+    def __init__(self, latent: int, mapping_layers: int):
+        super().__init__()
+        self.mapping = nn.ModuleList(EqualLinear(latent, latent) for _ in range(mapping_layers))
+        self.register_buffer("mean_style", torch.zeros(latent))
+
+    def style(self, z: Tensor) -> Tensor:
+        """The mapping network: [N, latent] -> [N, latent]."""
+        w = pixel_norm(z)
+        for layer in self.mapping:
+            w = F.leaky_relu(layer(w), 0.2)
+        return w
+
+    def mixed_styles(self, z: Tensor, mixing: float, rng: torch.Generator) -> Tensor:
+        """Styles of each layer [N, layers, latent], with a second style from a random layer on (section 3.1). Moves the mean."""
+        w = self.style(z)
+        styles = w[:, None].repeat(1, self.layers, 1)
+        if torch.rand(1, generator=rng).item() < mixing:
+            crossing = int(torch.randint(1, self.layers, (1,), generator=rng))
+            other = self.style(torch.randn(z.shape, generator=rng).to(z))
+            styles[:, crossing:] = other[:, None]
+        self.mean_style.lerp_(w.detach().float().mean(dim=0), _MEAN_STYLE_RATE)
+        return styles
+
+    def truncated_styles(self, z: Tensor, psi: float) -> Tensor:
+        """One style for all layers [N, layers, latent], drawn towards the mean by ``psi`` (appendix B)."""
+        w = torch.lerp(self.mean_style, self.style(z), psi)
+        return w[:, None].repeat(1, self.layers, 1)
+
+
+def pixel_noise(x: Tensor, rng: torch.Generator) -> Tensor:
+    """One plane of noise for the feature maps [N, C, H, W]: [N, 1, H, W]."""
+    return torch.randn(len(x), 1, *x.shape[2:], generator=rng, device=rng.device).to(x)
+
+
+class Generator(Styled):
+    """Styles [N, layers, latent] -> [N, 3, R, R] in about [-1, 1]; R = 4 * 2**level."""
 
     def __init__(self, config: StyleGANConfig):
-        super().__init__()
+        super().__init__(config.latent, config.mapping_layers)
         widths = config.channels
-        self.mapping = nn.ModuleList(EqualLinear(config.latent, config.latent) for _ in range(config.mapping_layers))
-        self.register_buffer("mean_style", torch.zeros(config.latent))
         self.constant = nn.Parameter(torch.ones(1, widths[0], 4, 4))
         self.start = StyledConv(widths[0], widths[0], config.latent)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
@@ -81,13 +120,6 @@ class Generator(nn.Module):
         )
         self.to_rgb = nn.ModuleList(EqualConv2d(width, 3, 1, gain=1.0) for width in widths)
         self.layers = 1 + 2 * len(pairs)
-
-    def style(self, z: Tensor) -> Tensor:
-        """The mapping network: [N, latent] -> [N, latent]."""
-        w = pixel_norm(z)
-        for layer in self.mapping:
-            w = F.leaky_relu(layer(w), 0.2)
-        return w
 
     def forward(self, styles: Tensor, rng: torch.Generator, *, level: int = 5, alpha: float = 1.0) -> Tensor:
         x = self.start(self.constant.expand(len(styles), -1, -1, -1), styles[:, 0], rng)
@@ -117,29 +149,9 @@ class StyledConv(nn.Module):
             x = blur(self.convolution(upsample_nearest(x)))
         else:
             x = self.convolution(x)
-        noise = torch.randn(len(x), 1, *x.shape[2:], generator=rng, device=rng.device).to(x)
-        x = F.leaky_relu(x + self.noise_strength * noise, 0.2)
+        x = F.leaky_relu(x + self.noise_strength * pixel_noise(x, rng), 0.2)
         scale, shift = self.affine(style)[:, :, None, None].chunk(2, dim=1)
         return F.instance_norm(x) * (1 + scale) + shift
-
-
-class Styled(Protocol):
-    """A generator with a mapping network and one style per layer."""
-
-    layers: int
-
-    def style(self, z: Tensor) -> Tensor: ...
-
-
-def mixed_styles(generator: Styled, z: Tensor, mixing: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Styles of each layer [N, layers, latent], with a second style from a random layer on (section 3.1), and the first style."""
-    w = generator.style(z)
-    styles = w[:, None].repeat(1, generator.layers, 1)
-    if torch.rand(1, generator=rng).item() < mixing:
-        crossing = int(torch.randint(1, generator.layers, (1,), generator=rng))
-        other = generator.style(torch.randn(z.shape, generator=rng).to(z))
-        styles[:, crossing:] = other[:, None]
-    return styles, w
 
 
 def train(photos: Tensor, config: StyleGANConfig, job: Job) -> Path:
@@ -164,8 +176,7 @@ def train(photos: Tensor, config: StyleGANConfig, job: Job) -> Path:
 
         def make() -> Tensor:
             z = torch.randn(position.batch, config.latent, generator=rng).to(job.device)
-            styles, w = mixed_styles(generator, z, config.mixing, rng)
-            generator.mean_style.lerp_(w.detach().float().mean(dim=0), MEAN_STYLE_RATE)
+            styles = generator.mixed_styles(z, config.mixing, rng)
             return generator(styles, pixels, level=position.level, alpha=position.alpha)
 
         real = draw(photos, position, rng)
@@ -190,6 +201,5 @@ def train(photos: Tensor, config: StyleGANConfig, job: Job) -> Path:
 def sample(network: Generator, config: StyleGANConfig, rng: torch.Generator) -> Tensor:
     """One image [1, 3, 128, 128] in [0, 1], its style drawn towards the mean by ``psi``."""
     z = torch.randn(1, config.latent, generator=rng).to(network.constant.device)
-    w = torch.lerp(network.mean_style, network.style(z), config.psi)
-    image = network(w[:, None].repeat(1, network.layers, 1), rng)
+    image = network(network.truncated_styles(z, config.psi), rng)
     return (image * 0.5 + 0.5).clamp(0, 1)

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnndetect.zoo.adversarial import Duel, logistic_discriminator, logistic_generator, r1_penalty
-from cnndetect.zoo.layers import EqualConv2d, EqualLinear, blur, minibatch_stddev, pixel_norm
+from cnndetect.zoo.layers import EqualConv2d, EqualLinear, blur, minibatch_stddev
 from cnndetect.zoo.loop import Job, augmented_batch, generator_for, run
-from cnndetect.zoo.stylegan import MEAN_STYLE_RATE, mixed_styles
+from cnndetect.zoo.stylegan import Styled, pixel_noise
 
 _TAPS = (1, 3, 3, 1)
 
@@ -52,16 +52,12 @@ GPU = StyleGAN2Config(
 )
 
 
-class Generator(nn.Module):
+class Generator(Styled):
     """Styles [N, layers, latent] -> [N, 3, 128, 128] in about [-1, 1]."""
 
-    mean_style: Tensor
-
     def __init__(self, config: StyleGAN2Config):
-        super().__init__()
+        super().__init__(config.latent, config.mapping_layers)
         widths = config.channels
-        self.mapping = nn.ModuleList(EqualLinear(config.latent, config.latent) for _ in range(config.mapping_layers))
-        self.register_buffer("mean_style", torch.zeros(config.latent))
         self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
         self.start = ModulatedConv(widths[0], widths[0], config.latent)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
@@ -69,13 +65,6 @@ class Generator(nn.Module):
         self.same = nn.ModuleList(ModulatedConv(o, o, config.latent) for _, o in pairs)
         self.to_rgb = nn.ModuleList(ModulatedConv(width, 3, config.latent, kernel_px=1, plain=True) for width in widths)
         self.layers = 1 + 2 * len(pairs)
-
-    def style(self, z: Tensor) -> Tensor:
-        """The mapping network: [N, latent] -> [N, latent]."""
-        w = pixel_norm(z)
-        for layer in self.mapping:
-            w = F.leaky_relu(layer(w), 0.2)
-        return w
 
     def forward(self, styles: Tensor, rng: torch.Generator) -> Tensor:
         x = self.start(self.constant.expand(len(styles), -1, -1, -1), styles[:, 0], rng)
@@ -122,8 +111,7 @@ class ModulatedConv(nn.Module):
             return x + self.bias[:, None, None]
         power = modulation.float().square() @ weight.float().square().sum(dim=(2, 3)).T  # [N, outputs]
         x = x * torch.rsqrt(power + 1e-8)[:, :, None, None].to(x.dtype)
-        noise = torch.randn(len(x), 1, *x.shape[2:], generator=rng, device=rng.device).to(x)
-        return F.leaky_relu(x + self.noise_strength * noise + self.bias[:, None, None], 0.2) * math.sqrt(2)
+        return F.leaky_relu(x + self.noise_strength * pixel_noise(x, rng) + self.bias[:, None, None], 0.2) * math.sqrt(2)
 
 
 class Discriminator(nn.Module):
@@ -185,8 +173,7 @@ def train(photos: Tensor, config: StyleGAN2Config, job: Job) -> Path:
 
         def make(batch: int) -> tuple[Tensor, Tensor]:
             z = torch.randn(batch, config.latent, generator=rng).to(job.device)
-            styles, w = mixed_styles(generator, z, config.mixing, rng)
-            generator.mean_style.lerp_(w.detach().float().mean(dim=0), MEAN_STYLE_RATE)
+            styles = generator.mixed_styles(z, config.mixing, rng)
             return generator(styles, pixels), styles
 
         real = augmented_batch(photos, config.batch, rng) * 2 - 1
@@ -217,6 +204,5 @@ def train(photos: Tensor, config: StyleGAN2Config, job: Job) -> Path:
 def sample(network: Generator, config: StyleGAN2Config, rng: torch.Generator) -> Tensor:
     """One image [1, 3, 128, 128] in [0, 1], its style drawn towards the mean by ``psi``."""
     z = torch.randn(1, config.latent, generator=rng).to(network.constant.device)
-    w = torch.lerp(network.mean_style, network.style(z), config.psi)
-    image = network(w[:, None].repeat(1, network.layers, 1), rng)
+    image = network(network.truncated_styles(z, config.psi), rng)
     return (image * 0.5 + 0.5).clamp(0, 1)
