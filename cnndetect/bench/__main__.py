@@ -21,6 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
             from cnndetect.bench.robustness_command import robustness_parser, run_robustness
 
             return run_robustness(robustness_parser().parse_args(arguments[1:]))
+        if arguments[:1] == ["alarms"]:
+            from cnndetect.bench.alarms import alarms_parser, run_alarms
+
+            return run_alarms(alarms_parser().parse_args(arguments[1:]))
         return _bench(bench_parser().parse_args(arguments))
     except CnndetectError as error:
         print(f"error: {error}", file=sys.stderr)
