@@ -59,6 +59,12 @@ def test_a_training_set_keeps_the_splits_apart(generator, photos, tmp_path, monk
     assert len(mirrored) == 4
     original = mirrored[0].with_name(mirrored[0].name.replace("-mirrored", ""))
     assert np.array_equal(np.asarray(open_image(mirrored[0])), np.asarray(open_image(original))[:, ::-1])
+    # Then crops of native size, in both splits, and as many fakes.
+    assert call(monkeypatch, *command[:-1], tmp_path / "native", "--per-category", "40", "--native-crops", "1") == 0
+    assert json.loads(capsys.readouterr().out) == {"train": {"cat": 40}, "val": {"cat": 4}}
+    for split, crops in (("train", 8), ("val", 2)):
+        assert len(list((tmp_path / "native" / split / "cat" / "0_real").glob("*-native0.png"))) == crops
+        assert len(list((tmp_path / "native" / split / "cat" / "1_fake").glob("*-jpeg.png"))) == crops
     # An interrupted build makes only what is missing, and makes it the same.
     lost = train[-1].path
     before = lost.read_bytes()

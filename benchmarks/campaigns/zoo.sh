@@ -1,32 +1,51 @@
 #!/usr/bin/env bash
-# From photographs to the embedded suite of eleven families, the three generators beside them, and ProGANs of eight
-# categories, on two CPU cores. Every step resumes; two trainings run at a time.
-#   benchmarks/campaigns/eleven.sh PHOTOS PACKAGES WORK [RECIPE]
-# PHOTOS, PACKAGES, WORK: as in first.sh, whose two ProGANs (WORK/zoo/progan_cat and progan_scene) the categories start from.
-# RECIPE: cpu (what was run, hours) or gpu (minutes a family; then give DEVICE=cuda).
+# From photographs to the generators of the eleven families, the three beside them, and ProGANs of eight categories, on two CPU
+# cores: two trainings run at a time and each resumes.
+#   benchmarks/campaigns/zoo.sh PHOTOS PACKAGES WORK [RECIPE]
+# PHOTOS:   one folder of numbered 256 px photographs per category (cat/, dog/ ...); the split goes by file number.
+# PACKAGES: one folder per Debian package, made with: apt-get download NAME && dpkg-deb -x NAME_*.deb PACKAGES/NAME
+#           (the names: cnndetect/data/free_photos.py).
+# WORK:     everything that is made on the way.
+# RECIPE:   cpu (what was run, about seven hours of one core) or gpu (then give DEVICE=cuda; never run so far).
 set -euo pipefail
 photos=$1 packages=$2 work=$3 recipe=${4:-cpu} device=${DEVICE:-cpu}
 export OMP_NUM_THREADS=1
+categories="cat dog scene clothing monkey kitchen bedroom house_front"
 
-# Free photographs in two halves; again with 30 crops of each for the suite of 1,000 + 1,000.
+# Free photographs: 128 px crops in two halves, by photograph; again with 30 crops of each for the suite of 1,000 + 1,000.
 python -m cnndetect.zoo photos --packages "$packages" --out "$work/free"
 python -m cnndetect.zoo photos --packages "$packages" --per-photo 30 --out "$work/free-1000"
 
-train() { python -m cnndetect.zoo train "$1" --photos "$work/free/generators" --recipe "$recipe" --device "$device" --seed "$2" --out "$work/zoo2/$3"; }
-category() {
-  python -m cnndetect.zoo train progan --photos "$photos/$1" --split train --recipe cpu-tune \
-    --start "$work/zoo/progan_$2/checkpoint.pt" --seed 0 --out "$work/zoo2/progan_$1"
-}
+train() { python -m cnndetect.zoo train "$@" --recipe "$recipe" --device "$device" --seed 0 --out "$work/zoo/$1"; }
 queue() { while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done; "$@" & }
 
-# The suite's families see the generators' half of the free photographs and nothing else; ProGAN by a seed of its own.
-queue train progan 10 progan_free
-for family in stylegan cyclegan stargan biggan gaugan deepfake imle stylegan2 dcgan; do queue train "$family" 0 "$family"; done
+# The suite's families see the generators' half of the free photographs and nothing else.
+train progan --photos "$work/free/generators"
+for family in stylegan biggan cyclegan stargan gaugan crn imle sitd san deepfake stylegan2 dcgan; do
+  queue train "$family" --photos "$work/free/generators"
+done
 
-# ProGANs of the detector's training set: the training photographs only. Each continues a ProGAN of first.sh.
-for name in dog monkey clothing; do queue category "$name" cat; done
-for name in kitchen bedroom house_front; do queue category "$name" scene; done
+# ProGANs of the detector's training set: each continues the one above on the training photographs of its category.
+for name in $categories; do
+  queue python -m cnndetect.zoo train progan --photos "$photos/$name" --split train --recipe "$recipe-tune" --device "$device" \
+    --start "$work/zoo/progan/checkpoint.pt" --seed 0 --out "$work/zoo/progan_$name"
+done
 
 # The simulator is a source of training images, so it sees training photographs.
-queue python -m cnndetect.zoo train autogan --photos "$photos/scene" --split train --recipe "$recipe" --device "$device" --out "$work/zoo2/autogan"
+queue python -m cnndetect.zoo train autogan --photos "$photos/scene" --split train --recipe "$recipe" --device "$device" --out "$work/zoo/autogan"
 wait
+
+# The embedded suite, from packed generators.
+mkdir -p "$work/packed"
+generators=()
+for family in progan stylegan biggan cyclegan stargan gaugan crn imle sitd san deepfake; do
+  python -m cnndetect.zoo pack "$work/zoo/$family/generator.pt" --out "$work/packed/$family.pt"
+  generators+=(--generator "$work/packed/$family.pt")
+done
+python -m cnndetect.zoo build-suite --photos "$work/free/suite" --attribution "$work/free/attribution.json" "${generators[@]}" \
+  --count 100 --out benchmarks/mini
+
+# The detector's training set: photographs, mirror images and two native crops of each, and as many fakes.
+pairs=()
+for name in $categories; do pairs+=(--generator "$name=$work/zoo/progan_$name/generator.pt"); done
+python -m cnndetect.zoo build-training --photos "$photos" "${pairs[@]}" --per-category 4000 --native-crops 2 --out "$work/training"

@@ -28,17 +28,17 @@ from cnndetect.zoo.loop import Job, augmented_batch, run
 class BigGANConfig:
     """channels: feature maps at 4, 8 ... 128 px.  chunk: noise values per block.  truncation: largest noise value of samples."""
 
-    channels: tuple[int, ...] = (96, 96, 64, 48, 24, 12)
+    channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
     classes: int = 8
     embedding: int = 16
     chunk: int = 12
     attention_px: int = 32
-    steps: int = 380
-    batch: int = 16
+    steps: int = 3000
+    batch: int = 8
     lr: tuple[float, float] = (2e-4, 4e-4)
     orthogonal: float = 1e-4
     truncation: float = 1.0
-    ema_images: float = 800.0
+    ema_images: float = 2000.0
     seed: int = 0
 
 

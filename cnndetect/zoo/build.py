@@ -17,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from cnndetect.data.free_photos import encode_png
+from cnndetect.data.native import compressed_like, native_crop
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
 from cnndetect.images import list_images, open_image
@@ -29,12 +30,14 @@ SUITE_SEED = 3
 
 def build_training_set(
     photos: str | Path, generators: Mapping[str, str | Path], out: str | Path, *,
-    device: str = "cpu", per_category: int | None = None,
+    device: str = "cpu", per_category: int | None = None, native_crops: int = 0,
 ) -> dict[str, dict[str, int]]:
-    """Write OUT/{train,val}/CATEGORY/{0_real,1_fake}: as many fakes as photographs, from the category's own ProGAN.
+    """Write OUT/{train,val}/CATEGORY/{0_real,1_fake}: as many fakes as reals, from the category's own ProGAN.
 
     photos: folder with one sub-folder per category.  generators: category -> generator.pt.  per_category: images of each
-    class in the training split; where there are fewer photographs, their mirror images follow, and no more than these.
+    class in the training split; where there are fewer photographs, their mirror images follow, then the native crops, and
+    no more than these.  native_crops: crops of each photograph at its native size, in both splits; the fake of the same
+    place is compressed like that photograph (data/native.py).
     Returns the number of images of each class by split and category.
     """
     counts: dict[str, dict[str, int]] = {}
@@ -44,18 +47,35 @@ def build_training_set(
             raise DataError(f"{weights} is a {generator.family.name} generator. Expected an unconditional one, such as progan.")
         for split, photo_split in (("train", "train"), ("val", "validation")):
             files = split_files(Path(photos) / category, photo_split)
+            views: list[tuple[Path, bool, int | None]] = [(file, False, None) for file in files]  # photograph, mirrored, native crop
+            if split == "train" and per_category is not None:
+                views += [(file, True, None) for file in files]
+            views += [(file, False, crop) for crop in range(native_crops) for file in files]
+            if split == "train":
+                views = views[:per_category]
             folder = Path(out) / split / category
-            for file in tqdm(files, desc=f"{split} {category} real", file=sys.stderr):
-                _write_once(folder / "0_real" / f"{file.stem}.png", lambda file=file: load_photos([file])[0])
-            count = len(files)
-            if per_category is not None and split == "train":
-                mirrored = files[: max(per_category - count, 0)]
-                for file in tqdm(mirrored, desc=f"{split} {category} mirrored", file=sys.stderr):
-                    _write_once(folder / "0_real" / f"{file.stem}-mirrored.png", lambda file=file: load_photos([file])[0][:, ::-1])
-                count = min(count + len(mirrored), per_category) if mirrored else count
-            _write_fakes(generator, folder / "1_fake", count, seed=SPLIT_SEEDS[split])
-            counts.setdefault(split, {})[category] = count
+            for place, view in enumerate(tqdm(views, desc=f"{split} {category}", file=sys.stderr)):
+                _write_pair(folder, generator, place, *view, seed=SPLIT_SEEDS[split])
+            counts.setdefault(split, {})[category] = len(views)
     return counts
+
+
+def _write_pair(
+    folder: Path, generator: Generator, place: int, file: Path, mirrored: bool, crop: int | None, *, seed: int
+) -> None:
+    """One view of a photograph and the fake that stands beside it."""
+
+    def real() -> np.ndarray:
+        pixels = load_photos([file])[0] if crop is None else native_crop(file, crop)
+        return pixels[:, ::-1] if mirrored else pixels
+
+    def fake() -> np.ndarray:
+        pixels = generator.fake(place, seed=seed)
+        return pixels if crop is None else compressed_like(pixels, file, crop)
+
+    suffix = "-mirrored" if mirrored else "" if crop is None else f"-native{crop}"
+    _write_once(folder / "0_real" / f"{file.stem}{suffix}.png", real)
+    _write_once(folder / "1_fake" / f"{generator.family.name}-{seed}-{place:05d}{'' if crop is None else '-jpeg'}.png", fake)
 
 
 def build_test_set(generator: Generator, reals: Path, out: Path, *, count: int | None = None, seed: int = SUITE_SEED) -> int:

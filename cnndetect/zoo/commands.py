@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--photos", required=True, metavar="DIR")
     train.add_argument("--split", default=None, help="train, validation or test by file number; all files where not given")
     train.add_argument("--out", required=True, metavar="DIR")
-    train.add_argument("--recipe", default="cpu", help="cpu (default), gpu, or cpu-tune where the family has it")
+    train.add_argument("--recipe", default="cpu", help="cpu (default) or gpu; cpu-tune, gpu-tune where the family has them")
     train.add_argument("--start", default=None, metavar="CHECKPOINT", help="begin with the networks of this checkpoint")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--device", default="cpu")
@@ -58,7 +58,10 @@ def parser() -> argparse.ArgumentParser:
     training = verbs.add_parser("build-training", help="write a detector's training set from photographs and ProGANs")
     training.add_argument("--photos", required=True, metavar="DIR", help="one folder per category")
     training.add_argument("--generator", action="append", required=True, metavar="CATEGORY=FILE")
-    training.add_argument("--per-category", type=int, default=None, metavar="N", help="photographs, then their mirror images, up to N")
+    training.add_argument("--per-category", type=int, default=None, metavar="N", help="photographs, mirror images, native crops: up to N")
+    training.add_argument(
+        "--native-crops", type=int, default=0, metavar="K", help="crops of each photograph at native size, JPEG grid and all; fakes alike"
+    )
     training.add_argument("--out", required=True, metavar="DIR")
     training.set_defaults(run=_build_training)
 
@@ -161,7 +164,9 @@ def _build_training(options: argparse.Namespace) -> object:
     from cnndetect.zoo.build import build_training_set
 
     generators = dict(pair.split("=", 1) for pair in options.generator)
-    return build_training_set(options.photos, generators, options.out, per_category=options.per_category)
+    return build_training_set(
+        options.photos, generators, options.out, per_category=options.per_category, native_crops=options.native_crops
+    )
 
 
 def _build_suite(options: argparse.Namespace) -> object:

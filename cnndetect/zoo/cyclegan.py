@@ -29,7 +29,8 @@ class CycleGANConfig:
 
     width: int = 16
     blocks: int = 3
-    steps: int = 700
+    warmup: int = 500
+    steps: int = 1400
     batch: int = 2
     lr: float = 5e-4
     cycle: float = 10.0
@@ -39,7 +40,7 @@ class CycleGANConfig:
 
 
 CPU = CycleGANConfig()
-GPU = CycleGANConfig(width=48, blocks=6, steps=12000, batch=8, lr=2e-4)
+GPU = CycleGANConfig(width=48, blocks=6, warmup=500, steps=12000, batch=8, lr=2e-4)
 
 
 class Network(nn.Module):
@@ -81,8 +82,12 @@ def train(photos: Tensor, config: CycleGANConfig, job: Job) -> Path:
         warm = augmented_batch(warm_photos, config.batch, rng) * 2 - 1
         cold = augmented_batch(cold_photos, config.batch, rng) * 2 - 1
 
+        to_warm, to_cold = network.to_warm, network.to_cold
         with duel.frozen(), job.mixed():
-            to_warm, to_cold = network.to_warm, network.to_cold
+            if index < config.warmup:
+                restored = (to_warm(warm) - warm).abs().mean() + (to_cold(cold) - cold).abs().mean()
+                duel.improve_generator(config.cycle * restored, batch=config.batch)
+                return {"restored": restored}
             as_warm, as_cold = to_warm(cold), to_cold(warm)
             adversarial = least_squares(critics["warm"](as_warm), 1.0) + least_squares(critics["cold"](as_cold), 1.0)
             cycle = (to_cold(as_warm) - cold).abs().mean() + (to_warm(as_cold) - warm).abs().mean()

@@ -162,8 +162,8 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
 
 def _config(family: Family, recipe: str, seed: int) -> object:
     recipes = {"cpu": family.module.CPU, "gpu": family.module.GPU}
-    if hasattr(family.module, "TUNE"):
-        recipes["cpu-tune"] = family.module.TUNE
+    if hasattr(family.module, "CPU_TUNE"):
+        recipes |= {"cpu-tune": family.module.CPU_TUNE, "gpu-tune": family.module.GPU_TUNE}
     return replace(lookup("recipe", recipes, recipe), seed=seed)
 
 

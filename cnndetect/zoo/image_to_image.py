@@ -105,7 +105,7 @@ class ImagePool:
         for fake in fakes.detach():
             if len(self.images) < self.size:
                 self.images.append(fake)
-            elif torch.rand(1, generator=rng).item() < 0.5:
+            elif self.size and torch.rand(1, generator=rng).item() < 0.5:
                 place = int(torch.randint(self.size, (1,), generator=rng))
                 fake, self.images[place] = self.images[place], fake
             mixed.append(fake)

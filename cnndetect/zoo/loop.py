@@ -42,9 +42,7 @@ class Job:
     start: Path | None = None
 
     def place(self, module: Network) -> Network:
-        """The module on the device, in the layout that is fast there."""
-        if self.device == "cpu":
-            return module
+        """The module on the device, channels last: faster on a GPU and, for convolutions of few channels, on a CPU too."""
         return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def mixed(self) -> AbstractContextManager:

@@ -32,14 +32,14 @@ class ProGANConfig:
     channels: feature maps at 4, 8, 16 ... px.  phases: (resolution_px, images while fading in, images after, batch).
     """
 
-    channels: tuple[int, ...] = (64, 64, 64, 48, 32, 12)
+    channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
     latent: int = 64
     phases: tuple[Phase, ...] = (
-        (8, 0, 10000, 32),
-        (16, 5000, 8000, 32),
-        (32, 5000, 8000, 32),
-        (64, 3000, 4500, 16),
-        (128, 2000, 2000, 16),
+        (8, 0, 48000, 16),
+        (16, 16000, 48000, 16),
+        (32, 12000, 36000, 16),
+        (64, 6000, 12000, 8),
+        (128, 3000, 5000, 8),
     )
     lr: float = 0.002
     gradient_penalty: float = 10.0
@@ -65,8 +65,9 @@ GPU = ProGANConfig(
     ema_images=10000.0,
 )
 
-# Continues a ProGAN of the CPU recipe on the photographs of another category: only the last resolutions are trained.
-TUNE = replace(CPU, phases=((64, 0, 480, 16), (128, 0, 480, 16)))
+# These continue a ProGAN of the recipe above on the photographs of one category.
+CPU_TUNE = replace(CPU, phases=((32, 0, 4000, 16), (64, 0, 1600, 8), (128, 0, 1200, 8)))
+GPU_TUNE = replace(GPU, phases=((32, 0, 50000, 64), (64, 0, 50000, 64), (128, 0, 100000, 64)))
 
 
 class Generator(nn.Module):

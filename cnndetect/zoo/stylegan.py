@@ -4,8 +4,9 @@ Source: Karras et al., "A Style-Based Generator Architecture for GANs", CVPR 201
 Kept: mapping network at a hundredth of the learning rate, AdaIN, noise per pixel with learned strength, learned
 constant, blurred upsampling, mixing regularisation, logistic loss with R1, progressive growing, truncation towards the
 mean style.
-Reduced: 128 px instead of 1024 px, narrower layers, four mapping layers instead of eight, fewer images, R1 every
-fourth step at four times the weight (lazy regularisation, arXiv 1912.04958 section 3.1).
+Reduced: 128 px instead of 1024 px, narrower layers, four mapping layers instead of eight, fewer images; R1 is weaker, as
+small images ask for (StyleGAN2-ADA, arXiv 2006.06676, appendix C), and taken at some steps only (lazy regularisation,
+arXiv 1912.04958 section 3.1).
 """
 
 from __future__ import annotations
@@ -34,22 +35,22 @@ _MEAN_STYLE_RATE = 0.005
 class StyleGANConfig:
     """Widths and schedule, as in ProGANConfig. mixing: chance of two styles in one image.  psi: truncation of samples."""
 
-    channels: tuple[int, ...] = (64, 64, 64, 48, 32, 12)
+    channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
     latent: int = 64
     mapping_layers: int = 4
     phases: tuple[Phase, ...] = (
-        (8, 0, 6016, 32),
-        (16, 3008, 5024, 32),
-        (32, 3008, 5024, 32),
-        (64, 1008, 3008, 16),
-        (128, 800, 4800, 16),
+        (8, 0, 40000, 16),
+        (16, 16000, 44000, 16),
+        (32, 12000, 32000, 16),
+        (64, 5000, 11000, 8),
+        (128, 3000, 4000, 8),
     )
     lr: float = 0.002
-    r1_gamma: float = 10.0
-    penalty_interval: int = 4
+    r1_gamma: float = 0.5
+    penalty_interval: int = 8
     mixing: float = 0.9
     psi: float = 0.7
-    ema_images: float = 500.0
+    ema_images: float = 2000.0
     seed: int = 0
 
 
@@ -59,6 +60,8 @@ GPU = StyleGANConfig(
     latent=256,
     mapping_layers=8,
     phases=tuple((px, 0 if px == 8 else 100000, 300000 if px == 128 else 100000, 64) for px in (8, 16, 32, 64, 128)),
+    r1_gamma=1.0,
+    penalty_interval=4,
     ema_images=10000.0,
 )
 
