@@ -51,7 +51,7 @@ def test_progan_fade_starts_at_the_level_below_and_ends_at_the_new_one() -> None
 
 def test_progan_schedule_is_continuous() -> None:
     positions = [position_at(step, progan.CPU.phases) for step in range(total_steps(progan.CPU.phases))]
-    assert positions[0].resolution_px == 8 and positions[-1] == Position(128, 1.0, 16)
+    assert positions[0].resolution_px == 8 and positions[-1] == Position(128, 1.0, progan.CPU.phases[-1][3])
     for before, after in zip(positions, positions[1:], strict=False):
         if after.resolution_px == before.resolution_px:
             assert 0 <= after.alpha - before.alpha < 0.02
