@@ -58,10 +58,12 @@ def calibration_rows(detector: Detector, results: Path, *, protocol: str = "nocr
     calibrated(detector)  # says what is missing
     assert detector.threshold_logit is not None and detector.temperature is not None
     rows = []
-    for path in sorted((results / detector.name).glob(f"*.{protocol}.npz")):
+    folder = results / detector.name
+    for path in sorted(folder.rglob(f"*.{protocol}.npz")):
         scores = read_scores(path)
         if _is_of(scores, detector):
-            name = scores.provenance["test_set"]
+            # Test sets of a suite that has a folder of its own are named with it, as two suites may both have a "biggan".
+            name = (path.parent.relative_to(folder) / scores.provenance["test_set"]).as_posix()
             rows.append(
                 calibration_row(name, scores.at_worst(), threshold=detector.threshold_logit, temperature=detector.temperature)
             )

@@ -23,10 +23,10 @@ from cnndetect.zoo.loop import Job, augmented_batch, run
 class DCGANConfig:
     """Feature maps at 4, 8 ... 64 px and schedule."""
 
-    channels: tuple[int, ...] = (128, 96, 64, 48, 24)
+    channels: tuple[int, ...] = (128, 96, 64, 32, 16)
     latent: int = 64
-    steps: int = 500
-    batch: int = 24
+    steps: int = 2500
+    batch: int = 16
     lr: float = 2e-4
     seed: int = 0
 

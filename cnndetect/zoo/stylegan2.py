@@ -33,22 +33,22 @@ class StyleGAN2Config:
     channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
     latent: int = 64
     mapping_layers: int = 4
-    steps: int = 260
-    batch: int = 16
+    steps: int = 2500
+    batch: int = 8
     lr: float = 0.0025
-    r1_gamma: float = 4.0
+    r1_gamma: float = 0.5
     r1_interval: int = 16
     path_weight: float = 2.0
     path_interval: int = 8
     mixing: float = 0.9
     psi: float = 0.7
-    ema_images: float = 600.0
+    ema_images: float = 2000.0
     seed: int = 0
 
 
 CPU = StyleGAN2Config()
 GPU = StyleGAN2Config(
-    channels=(256, 256, 256, 256, 128, 64), latent=256, mapping_layers=8, steps=20000, batch=32, ema_images=10000.0
+    channels=(256, 256, 256, 256, 128, 64), latent=256, mapping_layers=8, steps=20000, batch=32, r1_gamma=1.0, ema_images=10000.0
 )
 
 
