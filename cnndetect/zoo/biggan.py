@@ -33,7 +33,7 @@ class BigGANConfig:
     embedding: int = 16
     chunk: int = 12
     attention_px: int = 32
-    steps: int = 3000
+    steps: int = 2400
     batch: int = 8
     lr: tuple[float, float] = (2e-4, 4e-4)
     orthogonal: float = 1e-4
