@@ -25,6 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
             from cnndetect.bench.alarms import alarms_parser, run_alarms
 
             return run_alarms(alarms_parser().parse_args(arguments[1:]))
+        if arguments[:1] == ["paired"]:
+            from cnndetect.bench.paired import paired_parser, run_paired
+
+            return run_paired(paired_parser().parse_args(arguments[1:]))
         return _bench(bench_parser().parse_args(arguments))
     except CnndetectError as error:
         print(f"error: {error}", file=sys.stderr)

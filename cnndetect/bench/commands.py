@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   python -m cnndetect.bench --suite FOLDER --detector best.safetensors --protocol crop224
   python -m cnndetect.bench leaderboard --results benchmarks/results --out benchmarks/LEADERBOARD.md
   python -m cnndetect.bench robustness --suite mini --degradations paper
+  python -m cnndetect.bench paired --results benchmarks/results --suite mini
 """
 
 

@@ -31,6 +31,7 @@ class TrainConfig:
     name: str
     out: Path
     classes: tuple[str, ...] = ()  # empty: every class that is there
+    max_images: int | None = None  # of the training split, real and fake together, spread over classes; None: all
 
     # The recipe.
     recipe: str = "wang2020-none"
@@ -79,6 +80,7 @@ class TrainConfig:
             "batch_size",
             "lr_step_epochs",
             "max_epochs",
+            "max_images",
             "max_seconds",
             "threads",
             "checkpoint_steps",

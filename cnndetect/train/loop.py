@@ -26,6 +26,7 @@ from cnndetect.train.data import (
     global_batches,
     load_splits,
     scan_split,
+    spread,
     train_batches,
 )
 from cnndetect.train.distributed import agree, choose_device, join_world
@@ -71,7 +72,8 @@ def check(config: TrainConfig) -> dict[str, tuple[Sample, ...]]:
         raise WeightsError(
             f"init={config.init!r} is no file. Expected 'imagenet', 'random' or a weights file."
         )
-    return {split: scan_split(Path(config.data), split, config.classes) for split in ("train", "val")}
+    samples = {split: scan_split(Path(config.data), split, config.classes) for split in ("train", "val")}
+    return {**samples, "train": spread(samples["train"], config.max_images)}
 
 
 def plan(config: TrainConfig) -> str:

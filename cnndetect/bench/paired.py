@@ -1,0 +1,267 @@
+"""Stored scores of several detectors in, their differences in average precision on the same images out.
+
+Every bootstrap draw takes photographs once and evaluates all detectors on them, so that what makes an image hard for both cancels:
+two detectors whose intervals overlap may still be told apart. No network and no image is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from cnndetect.bench.results import Result, read_result
+from cnndetect.bench.scores import read_scores
+from cnndetect.bench.suites import FAMILY_ORDER
+from cnndetect.bench.tables import markdown
+from cnndetect.bootstrap import DRAWS, Drawn, Interval, SetScores, draw_average_precisions, percentile_interval
+from cnndetect.errors import DataError, lookup
+from cnndetect.paths import reference_results_root
+
+# From so many pairs on, the table says what they mean together.
+MANY_PAIRS = 4
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One detector on the test sets of a suite. drawn: its APs, draw by draw, in the order of ``test_sets``."""
+
+    detector: str
+    test_sets: tuple[str, ...]
+    drawn: Drawn
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """AP of detector a minus that of b, as fractions. macro: of the means over test sets.  by_set: of each test set."""
+
+    a: str
+    b: str
+    macro: Interval
+    by_set: dict[str, Interval]
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the 95 % interval of the macro difference excludes 0."""
+        return excludes_zero(self.macro)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """All pairs of one condition, the better detector first. incomplete: detector -> test sets that it lacks; left out."""
+
+    suite: str
+    protocol: str
+    degradation: str
+    draws: int
+    comparisons: tuple[Comparison, ...]
+    incomplete: dict[str, tuple[str, ...]]
+
+
+def excludes_zero(interval: Interval) -> bool:
+    """Whether 0 lies outside; a bound that is 0 or NaN does not tell.
+
+    >>> excludes_zero(Interval(0.1, 0.05, 0.2)), excludes_zero(Interval(0.1, 0.0, 0.2))
+    (True, False)
+    """
+    return bool(interval.low > 0 or interval.high < 0)
+
+
+def compare(a: Contestant, b: Contestant) -> Comparison:
+    """a minus b: exactly minus what b minus a gives. Raises DataError where the two have other test sets."""
+    if a.test_sets != b.test_sets:
+        raise DataError(f"{a.detector} was scored on {', '.join(a.test_sets)}, {b.detector} on {', '.join(b.test_sets)}.")
+    if a.detector > b.detector:  # one of the two orders is computed, the other is its mirror image
+        turned = compare(b, a)
+        return Comparison(a.detector, b.detector, _turned(turned.macro), {k: _turned(v) for k, v in turned.by_set.items()})
+    columns = zip(a.test_sets, a.drawn.values - b.drawn.values, (a.drawn.draws - b.drawn.draws).T, strict=True)
+    by_set = {name: percentile_interval(float(value), draws) for name, value, draws in columns}
+    return Comparison(a.detector, b.detector, a.drawn.minus(b.drawn), by_set)
+
+
+def contestants(
+    results: str | Path, detectors: Sequence[str] = (), *, suite: str | None = None, protocol: str = "nocrop", degradation: str = "none",
+    draws: int = DRAWS, seed: int = 0, only: Callable[[str], object] = bool,
+) -> tuple[str, list[Contestant], dict[str, tuple[str, ...]]]:
+    """Title of the suite, every detector of one condition with all its test sets, and what the others lack.
+
+    results: the folder that the bench wrote to.  detectors: default all whose name fits ``only``.  suite: such as "mini" or
+    "mini@2"; needed where several are there.  Raises DataError that names the files which were not made from the
+    same images, detectors that were named but are incomplete, several suites; UnknownNameError for an unknown detector.
+    """
+    title, every = _read(Path(results), suite, protocol, degradation)
+    rows = {name: row for name, row in every.items() if name in detectors or (not detectors and only(name))}
+    for name in detectors:
+        lookup("detector with results", every, name)
+    kept = {name: rows[name] for name in (detectors or sorted(rows))}
+    names = sorted({test_set for row in kept.values() for test_set in row}, key=_family)
+    incomplete = {d: lacking for d, row in kept.items() if (lacking := tuple(n for n in names if n not in row))}
+    if incomplete and detectors:
+        named = "; ".join(f"{detector} lacks {', '.join(sets)}" for detector, sets in incomplete.items())
+        raise DataError(f"The detectors were not scored on the same test sets of {title} ({named}). Run the bench on what is missing.")
+    _check_images(kept)
+    found = []
+    for detector, row in kept.items():
+        if detector not in incomplete:
+            sets = [_scores(*row[name]) for name in names]
+            drawn = draw_average_precisions(sets, draws=draws, seed=seed)
+            found.append(Contestant(detector, tuple(names), drawn, row[names[0]][0].provenance["weights_sha256"]))
+    return title, found, incomplete
+
+
+def paired(
+    results: str | Path, detectors: Sequence[str] = (), *, suite: str | None = None, protocol: str = "nocrop", degradation: str = "none",
+    draws: int = DRAWS, seed: int = 0,
+) -> Paired:
+    """Every pair of detectors, the one with the higher macro mean AP first. Arguments and errors: see ``contestants``."""
+    title, found, incomplete = contestants(
+        results, detectors, suite=suite, protocol=protocol, degradation=degradation, draws=draws, seed=seed
+    )
+    if len(found) < 2:
+        named = ", ".join(one.detector for one in found) or "none"
+        raise DataError(f"A comparison needs two detectors with results on {title}, {protocol}, {degradation}; found: {named}.")
+    ordered = sorted(found, key=lambda one: (-one.drawn.values.mean(), one.detector))
+    return Paired(title, protocol, degradation, draws, tuple(compare(a, b) for a, b in combinations(ordered, 2)), incomplete)
+
+
+def paired_table(found: Paired) -> str:
+    """Two Markdown tables, of the macro means and of each test set, in percent points."""
+    degraded = "" if found.degradation == "none" else f", degradation {found.degradation}"
+    head = f"Average precision on {found.suite}, protocol {found.protocol}{degraded}: A minus B, in percent points"
+    macro = [[c.a, c.b, points(c.macro), "yes" if c.distinguishable else "no"] for c in found.comparisons]
+    names = list(found.comparisons[0].by_set)
+    cells = [[f"{c.a} − {c.b}", *(points(c.by_set[n]) + " *" * excludes_zero(c.by_set[n]) for n in names)] for c in found.comparisons]
+    parts = [
+        head, markdown(["A", "B", "macro mean AP", "distinguishable"], macro), _note(found),
+        "Test set by test set (* the interval excludes 0)", markdown(["A − B", *names], cells),
+    ]
+    if found.incomplete:
+        lacking = "; ".join(f"{name} lacks {', '.join(sets)}" for name, sets in found.incomplete.items())
+        parts.append(f"Left out, as test sets are missing: {lacking}.")
+    return "\n\n".join(parts)
+
+
+def as_plain(found: Paired) -> dict:
+    """JSON values: fractions, NaN as None."""
+    return {
+        "suite": found.suite, "protocol": found.protocol, "degradation": found.degradation, "draws": found.draws,
+        "corrected_for_multiple_comparisons": False, "incomplete": {name: list(sets) for name, sets in found.incomplete.items()},
+        "pairs": [
+            {"a": c.a, "b": c.b, "distinguishable": c.distinguishable, "macro_ap": _plain(c.macro),
+             "test_sets": {name: {**_plain(one), "distinguishable": excludes_zero(one)} for name, one in c.by_set.items()}}
+            for c in found.comparisons
+        ],
+    }  # fmt: skip
+
+
+def points(interval: Interval) -> str:
+    """A difference in percent points with its sign and interval.
+
+    >>> points(Interval(0.012, -0.004, 0.03))
+    '+1.2 [-0.4, +3.0]'
+    """
+    if np.isnan(interval.low):
+        return f"{100 * interval.value:+.1f}"
+    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def paired_parser() -> argparse.ArgumentParser:
+    """Options of ``python -m cnndetect.bench paired``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cnndetect.bench paired", description="Differences between detectors on the same images, by a paired bootstrap.",
+        epilog="example:\n  python -m cnndetect.bench paired --results benchmarks/results --suite mini",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )
+    parser.add_argument("--results", default=None, type=Path, metavar="DIR", help="default: the results that ship with the package")
+    parser.add_argument("--detector", nargs="+", action="extend", default=[], metavar="NAME", help="default: every detector with results")
+    parser.add_argument("--suite", default=None, metavar="NAME", help="such as mini or mini@2 (default: the one that is there)")
+    parser.add_argument("--protocol", default="nocrop", help="default: %(default)s")
+    parser.add_argument("--degradation", default="none", metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help="of the bootstrap (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="fractions, for machines")
+    return parser
+
+
+def run_paired(options: argparse.Namespace) -> int:
+    """Print the tables; 0."""
+    found = paired(
+        options.results or reference_results_root(), options.detector, suite=options.suite, protocol=options.protocol,
+        degradation=options.degradation, draws=options.draws, seed=options.seed,
+    )  # fmt: skip
+    print(json.dumps(as_plain(found), indent=1, sort_keys=True) if options.json else paired_table(found))
+    return 0
+
+
+def _read(folder: Path, suite: str | None, protocol: str, degradation: str) -> tuple[str, dict[str, dict[str, tuple[Result, Path]]]]:
+    """Detector -> test set -> result, of the one suite that fits."""
+    suites: dict[str, dict[str, dict[str, tuple[Result, Path]]]] = {}
+    for path in sorted(folder.rglob("*.json")):
+        if "not-a-result" in path.parts:
+            continue
+        result = read_result(path)
+        fits = suite in (None, result.suite, result.suite.partition("@")[0])
+        if fits and result.is_result and (result.protocol, result.degradation) == (protocol, degradation):
+            row = suites.setdefault(result.suite, {}).setdefault(result.detector, {})
+            other = row.setdefault(result.test_set, (result, path))
+            if other[0].provenance != result.provenance:
+                raise DataError(f"{path} and {other[1]} are different runs under one name. Remove one, or choose with --results.")
+    if not suites:
+        wanted = f"{suite or 'any suite'}, {protocol}, {degradation}"
+        raise DataError(f"{folder} holds no results of {wanted}. Make some with: python -m cnndetect.bench")
+    if len(suites) > 1:
+        raise DataError(f"{folder} holds results of {', '.join(sorted(suites))}. Say which suite is meant with --suite.")
+    return next(iter(suites.items()))
+
+
+def _check_images(rows: Mapping[str, Mapping[str, tuple[Result, Path]]]) -> None:
+    first: dict[str, tuple[Result, Path]] = {}
+    for detector, row in rows.items():
+        if len({result.provenance["identity"] for result, _ in row.values()}) > 1:
+            raise DataError(f"The name {detector} stands for several weights. Run it again on the whole suite.")
+        for name, (result, path) in row.items():
+            other, other_path = first.setdefault(name, (result, path))
+            if result.provenance["fingerprint"] != other.provenance["fingerprint"]:
+                raise DataError(
+                    f"{detector} and {other.detector} saw different images of {name} ({path}, {other_path}): nothing to pair. "
+                    "Run the older one again."
+                )
+
+
+def _scores(result: Result, path: Path) -> SetScores:
+    scores = read_scores(path.with_suffix(".npz"))
+    if scores.provenance != result.provenance:
+        raise DataError(f"{path} and its .npz were made by different runs. Run the bench again with --rerun.")
+    return scores.at_worst()
+
+
+def _note(found: Paired) -> str:
+    words = (
+        f"95 % intervals of a paired bootstrap over photographs ({found.draws} draws): both detectors on the same draws. "
+        "Distinguishable: the interval of the macro difference excludes 0. Nothing is said about other training seeds."
+    )
+    if len(found.comparisons) < MANY_PAIRS:
+        return words
+    return (
+        f"{words} The intervals are not corrected for the number of comparisons: of {len(found.comparisons)} pairs that were truly equal, "
+        f"about {0.05 * len(found.comparisons):.1f} would be called distinguishable."
+    )
+
+
+def _turned(interval: Interval) -> Interval:
+    # 0.0 - x: minus nothing is nothing, never -0.
+    return Interval(0.0 - interval.value, 0.0 - interval.high, 0.0 - interval.low)
+
+
+def _plain(interval: Interval) -> dict[str, float | None]:
+    return {key: None if np.isnan(value) else value for key, value in asdict(interval).items()}
+
+
+def _family(name: str) -> tuple[int, str]:
+    return (FAMILY_ORDER.index(name) if name in FAMILY_ORDER else len(FAMILY_ORDER), name)
