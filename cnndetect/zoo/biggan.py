@@ -2,8 +2,8 @@
 
 Source: Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", ICLR 2019 (arXiv 1809.11096).
 Kept: class-conditional batch norm from a shared embedding joined with a chunk of the noise per block, residual blocks
-with nearest upsampling, self-attention, spectral norm in both networks, projection discriminator, hinge loss,
-orthogonal regularisation of the generator, truncated noise, averaged generator.
+with nearest upsampling, self-attention, orthogonal weights at the start, spectral norm in both networks, projection
+discriminator, hinge loss, orthogonal regularisation of the generator, truncated noise, averaged generator.
 Reduced: 128 px at a fraction of the width, eight classes instead of a thousand, one discriminator step per generator
 step. Nobody has annotated the photographs: the classes are clusters of their colours and contrast (zoo/labels.py).
 """
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from cnndetect.zoo.adversarial import Duel, hinge_discriminator
 from cnndetect.zoo.labels import group_by_appearance
-from cnndetect.zoo.layers import SelfAttention, spectral, upsample_nearest
+from cnndetect.zoo import layers
+from cnndetect.zoo.layers import SelfAttention, upsample_nearest
 from cnndetect.zoo.loop import Job, augmented_batch, run
 
 
@@ -46,6 +47,16 @@ CPU = BigGANConfig()
 GPU = BigGANConfig(
     channels=(512, 512, 256, 256, 128, 64), embedding=64, chunk=20, steps=20000, batch=64, lr=(1e-4, 4e-4), ema_images=20000.0
 )
+
+
+def spectral(layer: nn.Module) -> nn.Module:
+    """The layer with orthogonal weights and spectral normalisation (section 3).
+
+    Orthogonal weights have no singular value but one, so normalising the largest leaves the signal as strong as it was. From other
+    weights it shrinks in every layer, and a hinge discriminator says nothing.
+    """
+    nn.init.orthogonal_(layer.weight)  # type: ignore[arg-type]
+    return layers.spectral(layer)
 
 
 class ConditionalNorm(nn.Module):
