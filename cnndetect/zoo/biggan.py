@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnndetect.zoo import layers
 from cnndetect.zoo.adversarial import Duel, hinge_discriminator
 from cnndetect.zoo.labels import group_by_appearance
-from cnndetect.zoo import layers
 from cnndetect.zoo.layers import SelfAttention, upsample_nearest
 from cnndetect.zoo.loop import Job, augmented_batch, run
 

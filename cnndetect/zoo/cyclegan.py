@@ -25,12 +25,12 @@ from cnndetect.zoo.loop import Job, augmented_batch, run
 
 @dataclass(frozen=True)
 class CycleGANConfig:
-    """Width, depth, schedule and the weights of cycle and identity."""
+    """Width, depth, schedule and the weights of cycle and identity. warmup: steps that only learn to give a photograph back."""
 
     width: int = 16
     blocks: int = 3
-    warmup: int = 500
-    steps: int = 1400
+    warmup: int = 0
+    steps: int = 700
     batch: int = 2
     lr: float = 5e-4
     cycle: float = 10.0
