@@ -6,7 +6,7 @@
 # PACKAGES: one folder per Debian package, made with: apt-get download NAME && dpkg-deb -x NAME_*.deb PACKAGES/NAME
 #           (the names: cnndetect/data/free_photos.py).
 # WORK:     everything that is made on the way.
-# RECIPE:   cpu (what was run, about seven hours of one core) or gpu (then give DEVICE=cuda; never run so far).
+# RECIPE:   cpu (what was run, about six hours of one core) or gpu (then give DEVICE=cuda; never run so far).
 set -euo pipefail
 photos=$1 packages=$2 work=$3 recipe=${4:-cpu} device=${DEVICE:-cpu}
 export OMP_NUM_THREADS=1
