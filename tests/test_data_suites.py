@@ -16,7 +16,7 @@ from cnndetect.bench.__main__ import main
 from cnndetect.bench.leaderboard import leaderboard
 from cnndetect.bench.run import Options, run_suite
 from cnndetect.bench.scores import read_scores
-from cnndetect.bench.suites import find_suites, list_suites, suites_note
+from cnndetect.bench.suites import MINI_VERSION, find_suites, list_suites, suites_note
 from cnndetect.bootstrap import SetScores, macro_average_precision
 from cnndetect.data.folders import contents, scan
 from cnndetect.data.pairing import official_clusters
@@ -36,7 +36,7 @@ def data(tmp_path, monkeypatch) -> Path:
 def test_a_suite_is_present_when_all_of_it_is_there(data) -> None:
     assert list_suites() == ["mini", "forensynths-11", "forensynths-13"]
     found = [(suite.title, len(suite.sets)) for suite in find_suites("all")]
-    assert found == [("mini@2", 2), ("forensynths-11@1", 11), ("forensynths-13@1", 13)]
+    assert found == [(f"mini@{MINI_VERSION}", 2), ("forensynths-11@1", 11), ("forensynths-13@1", 13)]
     assert "Not here" not in suites_note()
     shutil.rmtree(data / "stylegan2" / "horse")
     assert list_suites() == ["mini", "forensynths-11"] and [suite.name for suite in find_suites("all")] == ["mini", "forensynths-11"]

@@ -14,7 +14,7 @@ from cnndetect.paths import data_root, mini_root
 # The paper's order; other test sets follow by name.
 FAMILY_ORDER = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle", "sitd", "san", "deepfake")
 
-MINI, MINI_VERSION = "mini", 2
+MINI, MINI_VERSION = "mini", 3
 
 
 @dataclass(frozen=True)

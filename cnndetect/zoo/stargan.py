@@ -27,15 +27,16 @@ from cnndetect.zoo.loop import Job, augmented_batch, run
 
 @dataclass(frozen=True)
 class StarGANConfig:
-    """Width, depth, schedule and the weights of the losses."""
+    """Width, depth, schedule and the weights of the losses. warmup_lr: of the first ``warmup`` steps."""
 
     width: int = 16
     blocks: int = 3
     domains: int = 3
     warmup: int = 600
-    steps: int = 2200
+    warmup_lr: float = 5e-4
+    steps: int = 1800
     batch: int = 4
-    lr: float = 5e-4
+    lr: float = 1e-4
     critic_steps: int = 2
     classification: float = 1.0
     cycle: float = 10.0
@@ -91,6 +92,7 @@ def train(photos: Tensor, config: StarGANConfig, job: Job) -> Path:
     def step(index: int, rng: torch.Generator) -> Mapping[str, Tensor | float]:
         photo = augmented_batch(photos, config.batch, rng) * 2 - 1
         source = network.domain_of(photo)
+        duel.generator_adam.param_groups[0]["lr"] = config.warmup_lr if index < config.warmup else config.lr
         if index < config.warmup:
             with job.mixed():
                 restored = (network(photo, source) - photo).abs().mean()
