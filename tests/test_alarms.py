@@ -62,6 +62,8 @@ def test_the_interval_counts_photographs_and_not_their_crops():
     alone = alarms_of(scores([str(i) for i in range(40)]), threshold=0.0)
     crops = alarms_of(scores([str(i // 10) for i in range(40)]), threshold=0.0)
     assert alone.called_fake == crops.called_fake == 0.5
+    # Fake means strictly above, as everywhere.
+    assert alarms_of(scores([str(i) for i in range(40)]), threshold=1.0).called_fake == 0.0
     assert crops.photographs == 4 and crops.high - crops.low > 2 * (alone.high - alone.low)
 
 

@@ -6,7 +6,6 @@ Average precision does not see this: a detector may rank perfectly and still cal
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from cnndetect.bench.scores import Scores, read_scores
 from cnndetect.bench.scoring import Conditions, score_set
-from cnndetect.data.folders import PHOTO_MARK, Sample
+from cnndetect.data.folders import PHOTO_MARK, Sample, fingerprint
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import load
 from cnndetect.errors import DataError, ProtocolError
@@ -54,7 +53,7 @@ def alarms_of(scores: Scores, *, threshold: float) -> Alarms:
 
     Crops of one photograph are not independent: the interval counts photographs, not images.
     """
-    fake = np.where(scores.failed, np.inf, scores.logits) >= threshold
+    fake = scores.at_worst().logits > threshold  # strictly above, as in metrics.accuracy_at
     share, photographs = float(fake.mean()), len(set(scores.clusters))
     # Wilson's interval takes whole counts; rounding outwards never makes it narrower than it is.
     low = binomtest(int(np.floor(share * photographs)), photographs).proportion_ci(method="wilson").low
@@ -81,7 +80,7 @@ def false_alarms(
             "python -m cnndetect.detectors.calibration FILE --val DATA/val --write"
         )
     samples = _samples(photos, split, limit)
-    digest = _fingerprint(samples)
+    digest = fingerprint(samples)
     counted = []
     for degradation in degradations:
         provenance = {
@@ -162,15 +161,3 @@ def _samples(photos: Sequence[str | Path], split: str | None, limit: int | None)
     if len(set(names)) < len(names):
         raise DataError("Two folders of photographs have the same name and files. Give each folder once, under a name of its own.")
     return tuple(samples)
-
-
-def _fingerprint(samples: Sequence[Sample]) -> str:
-    """Names and contents, in order."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        try:
-            content = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-        except OSError:
-            content = "unreadable"
-        digest.update(f"{sample.relative}\t{content}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
