@@ -10,7 +10,7 @@ from pathlib import Path
 from cnndetect.bench.reported import read_reported, reported_section
 from cnndetect.bench.results import Result, read_result
 from cnndetect.bench.scores import read_scores
-from cnndetect.bench.suites import FAMILY_ORDER
+from cnndetect.bench.suites import family_rank
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
 from cnndetect.data.catalog import suite_notes
@@ -57,7 +57,7 @@ def leaderboard(results: str | Path, out: str | Path | None = None, *, reported:
 def _section(key: tuple[str, str, str, bool], rows: dict[str, list[tuple[Result, Path]]]) -> str:
     suite, protocol, degradation, other = key
     _check(rows)
-    names = sorted({r.test_set for row in rows.values() for r, _ in row}, key=_family)
+    names = sorted({r.test_set for row in rows.values() for r, _ in row}, key=family_rank)
     macros = {detector: _means(row) for detector, row in rows.items() if {r.test_set for r, _ in row} == set(names)}
     lines = []
     for detector in sorted(rows, key=lambda d: (d not in macros, -macros[d][0].value if d in macros else 0, d)):
@@ -93,7 +93,7 @@ def _check(rows: dict[str, list[tuple[Result, Path]]]) -> None:
 
 def _means(row: Sequence[tuple[Result, Path]]) -> tuple[Interval, Interval]:
     sets = []
-    for result, path in sorted(row, key=lambda pair: _family(pair[0].test_set)):
+    for result, path in sorted(row, key=lambda pair: family_rank(pair[0].test_set)):
         scores = read_scores(path)
         if scores.provenance != result.provenance:
             raise DataError(f"{path} and its .json were made by different runs. Run the bench again with --rerun.")
@@ -106,7 +106,3 @@ def _means(row: Sequence[tuple[Result, Path]]) -> tuple[Interval, Interval]:
 def _counts(rows: dict[str, list[tuple[Result, Path]]], names: Sequence[str]) -> str:
     first = {r.test_set: r for row in rows.values() for r, _ in row}
     return "Images, real/fake: " + ", ".join(f"{name} {first[name].n_real}/{first[name].n_fake}" for name in names) + "."
-
-
-def _family(name: str) -> tuple[int, str]:
-    return (FAMILY_ORDER.index(name) if name in FAMILY_ORDER else len(FAMILY_ORDER), name)

@@ -17,7 +17,7 @@ import numpy as np
 
 from cnndetect.bench.results import Result, read_result
 from cnndetect.bench.scores import read_scores
-from cnndetect.bench.suites import FAMILY_ORDER
+from cnndetect.bench.suites import family_rank
 from cnndetect.bench.tables import markdown
 from cnndetect.bootstrap import DRAWS, Drawn, Interval, SetScores, draw_average_precisions, percentile_interval
 from cnndetect.errors import DataError, lookup
@@ -100,7 +100,7 @@ def contestants(
     for name in detectors:
         lookup("detector with results", every, name)
     kept = {name: rows[name] for name in (detectors or sorted(rows))}
-    names = sorted({test_set for row in kept.values() for test_set in row}, key=_family)
+    names = sorted({test_set for row in kept.values() for test_set in row}, key=family_rank)
     incomplete = {d: lacking for d, row in kept.items() if (lacking := tuple(n for n in names if n not in row))}
     if incomplete and detectors:
         named = "; ".join(f"{detector} lacks {', '.join(sets)}" for detector, sets in incomplete.items())
@@ -261,7 +261,3 @@ def _turned(interval: Interval) -> Interval:
 
 def _plain(interval: Interval) -> dict[str, float | None]:
     return {key: None if np.isnan(value) else value for key, value in asdict(interval).items()}
-
-
-def _family(name: str) -> tuple[int, str]:
-    return (FAMILY_ORDER.index(name) if name in FAMILY_ORDER else len(FAMILY_ORDER), name)

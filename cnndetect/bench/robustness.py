@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cnndetect.bench.scores import Scores, read_scores
-from cnndetect.bench.suites import FAMILY_ORDER
+from cnndetect.bench.suites import family_rank
 from cnndetect.bootstrap import (
     Drawn,
     Interval,
@@ -98,7 +98,7 @@ def read_runs(results: str | Path, detector: str, *, suite: str | None = None, p
         raise DataError(f"{results} holds scores of {detector} on {sorted(suites)}. Say which suite is meant.")
     if not runs[CLEAN]:
         raise DataError(f"{results} holds no scores of {detector} ({protocol}) on images as they are. Run the bench first.")
-    return {name: {one: sets[one] for one in sorted(sets, key=_family)} for name, sets in runs.items() if sets}
+    return {name: {one: sets[one] for one in sorted(sets, key=family_rank)} for name, sets in runs.items() if sets}
 
 
 def robustness(runs: Runs, *, draws: int = DRAWS, seed: int = 0) -> Robustness:
@@ -197,10 +197,6 @@ def _share(truths: np.ndarray) -> float:
 def _spread(logits: np.ndarray) -> float:
     known = logits[np.isfinite(logits)]
     return float(1.4826 * np.median(np.abs(known - np.median(known)))) if len(known) else float("nan")
-
-
-def _family(name: str) -> tuple[int, str]:
-    return (FAMILY_ORDER.index(name) if name in FAMILY_ORDER else len(FAMILY_ORDER), name)
 
 
 def _check(name: str, clean: Scores | None, degraded: Scores) -> None:

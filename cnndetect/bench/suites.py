@@ -53,6 +53,15 @@ class Suite:
         return f"{self.name}@{self.version}"
 
 
+def family_rank(name: str) -> tuple[int, str]:
+    """Sorts test sets: the paper's families in its order, then the others by name.
+
+    >>> sorted(["mine", "san", "progan"], key=family_rank)
+    ['progan', 'san', 'mine']
+    """
+    return (FAMILY_ORDER.index(name) if name in FAMILY_ORDER else len(FAMILY_ORDER), name)
+
+
 def list_suites() -> list[str]:
     """Names of the suites that are installed, whole."""
     return ([MINI] if _test_sets(mini_root()) else []) + [name for name, facts in SUITES.items() if not _absent(facts)]
@@ -135,8 +144,7 @@ def _test_sets(root: Path) -> tuple[TestSet, ...]:
     if any((root / name).exists() for name in (REAL, FAKE, SHARED_REALS)):
         return (TestSet(_plain(root.resolve().name), root),)
     names = [child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".") and find_sets(child)]
-    place = {name: index for index, name in enumerate(FAMILY_ORDER)}
-    return tuple(TestSet(_plain(child.name), child) for child in sorted(names, key=lambda c: (place.get(c.name, 99), c.name)))
+    return tuple(TestSet(_plain(child.name), child) for child in sorted(names, key=lambda child: family_rank(child.name)))
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnndetect.bench.results import Result, read_result
 from cnndetect.bench.scores import Scores, read_scores
-from cnndetect.bench.suites import FAMILY_ORDER
+from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
 
 
@@ -88,7 +88,7 @@ def read_runs(folders: Iterable[str | Path], *, detectors: Sequence[str] = ()) -
 def families(rows: Mapping[str, Mapping[str, Run]]) -> list[str]:
     """Test sets that any detector has, in the paper's order, others by name."""
     names = {name for row in rows.values() for name in row}
-    return sorted(names, key=lambda name: (FAMILY_ORDER.index(name) if name in FAMILY_ORDER else len(FAMILY_ORDER), name))
+    return sorted(names, key=family_rank)
 
 
 def _check(rows: Mapping[str, Mapping[str, Run]]) -> None:
