@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,9 @@ from tqdm import tqdm
 
 from cnndetect.bench.suites import Suite, find_suites
 from cnndetect.bootstrap import DRAWS
+from cnndetect.command import guarded
 from cnndetect.data.audit import BIASED, METADATA_BAR, STATISTICS_BAR, Audit, ClassFacts, audit_set, shown, training_facts
 from cnndetect.data.audit_files import FileFacts
-from cnndetect.errors import CnndetectError, UnknownNameError
 
 EXAMPLES = """\
 Exit status: 0 nothing biased, 1 some test set is biased or holds unreadable files, 2 misused.
@@ -30,17 +29,14 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, audit, print; 0 done, 1 failed or biased, 2 misused."""
     options = make_parser().parse_args(arguments)
-    try:
+
+    def run() -> int:
         against = training_facts(options.against) if options.against else []
         audits = [audit for suite in find_suites(options.suite) for audit in audit_suite(suite, against=against, draws=options.draws)]
         print(json.dumps([a.as_plain() for a in audits], indent=1, allow_nan=False) if options.json else as_text(audits))
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UnknownNameError) else 1
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 1 if any(a.verdict == BIASED or a.real.unreadable or a.fake.unreadable for a in audits) else 0
+        return 1 if any(a.verdict == BIASED or a.real.unreadable or a.fake.unreadable for a in audits) else 0
+
+    return guarded(run, resumes=False)
 
 
 def make_parser() -> argparse.ArgumentParser:

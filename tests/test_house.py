@@ -12,6 +12,8 @@ PACKAGE = ROOT / "cnndetect"
 FLOORS: dict[str, float] = {
     "errors": 0,
     "paths": 1,
+    "command": 1,
+    "packing": 1,
     "images": 1,
     "metrics": 1,
     "bootstrap": 1.5,

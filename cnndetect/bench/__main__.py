@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 
 from cnndetect.bench.commands import bench_parser, detector_names, leaderboard_files, leaderboard_parser, plan
-from cnndetect.errors import CnndetectError, UnknownNameError
+from cnndetect.command import guarded
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run: 0 done, 1 failed or some images failed, 2 misused."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        if arguments[:1] == ["leaderboard"]:
-            return _leaderboard(leaderboard_parser().parse_args(arguments[1:]))
-        if arguments[:1] == ["robustness"]:
-            from cnndetect.bench.robustness_command import robustness_parser, run_robustness
+    words = sys.argv[1:] if arguments is None else arguments
+    return guarded(lambda: _run(words), resumes=True)
 
-            return run_robustness(robustness_parser().parse_args(arguments[1:]))
-        if arguments[:1] == ["alarms"]:
-            from cnndetect.bench.alarms import alarms_parser, run_alarms
 
-            return run_alarms(alarms_parser().parse_args(arguments[1:]))
-        if arguments[:1] == ["paired"]:
-            from cnndetect.bench.paired import paired_parser, run_paired
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["leaderboard"]:
+        return _leaderboard(leaderboard_parser().parse_args(arguments[1:]))
+    if arguments[:1] == ["robustness"]:
+        from cnndetect.bench.robustness_command import robustness_parser, run_robustness
 
-            return run_paired(paired_parser().parse_args(arguments[1:]))
-        return _bench(bench_parser().parse_args(arguments))
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UnknownNameError) else 1
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 1
+        return run_robustness(robustness_parser().parse_args(arguments[1:]))
+    if arguments[:1] == ["alarms"]:
+        from cnndetect.bench.alarms import alarms_parser, run_alarms
+
+        return run_alarms(alarms_parser().parse_args(arguments[1:]))
+    if arguments[:1] == ["paired"]:
+        from cnndetect.bench.paired import paired_parser, run_paired
+
+        return run_paired(paired_parser().parse_args(arguments[1:]))
+    return _bench(bench_parser().parse_args(arguments))
 
 
 def _bench(options: argparse.Namespace) -> int:

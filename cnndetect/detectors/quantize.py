@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cnndetect.errors import CnndetectError, WeightsError
+from cnndetect.packing import from_steps, to_steps
 
 # 17 of a ResNet-50's 54 weight tensors are as large as this, and hold four fifths of its weights.
 LEAST_SIX = 300_000
@@ -84,7 +85,7 @@ def unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
             scale = packed.get(key + SCALE)
             if scale is None or scale.shape != value.shape[:1]:
                 raise WeightsError(f"{name} has no {key}{SCALE} of length {len(value)} beside it. Quantise the weights again.")
-            state[key] = value.float() * _per_channel(scale, value)
+            state[key] = from_steps(value, scale)
         elif not (name.endswith(SCALE) and name.removesuffix(SCALE) + INT8 in packed):
             state[name] = value.float() if value.is_floating_point() else value
     return state
@@ -166,9 +167,7 @@ def _steps(name: str, value: Tensor, largest: int) -> tuple[Tensor, Tensor] | No
         raise WeightsError(f"{name} holds NaN or infinity. Expected finite weights; the training run diverged.")
     if not value.is_floating_point() or value.ndim < 2:
         return None
-    weights = value.float()
-    scale = weights.abs().flatten(1).amax(dim=1).clamp(min=1e-12) / largest
-    return (weights / _per_channel(scale, weights)).round().clamp(-largest, largest).to(torch.int8), scale
+    return to_steps(value, largest=largest)
 
 
 def _pack_six(steps: Tensor) -> Tensor:
@@ -200,10 +199,6 @@ def _widen(packed: dict[str, Tensor]) -> dict[str, Tensor]:
         elif not (name.endswith(SHAPE) and name.removesuffix(SHAPE) + INT6 in packed):
             state[name] = value
     return state
-
-
-def _per_channel(scale: Tensor, weights: Tensor) -> Tensor:
-    return scale.float().view(-1, *([1] * (weights.ndim - 1)))  # [C] -> [C, 1, ...]
 
 
 if __name__ == "__main__":

@@ -20,10 +20,13 @@ from torch import Tensor, nn
 
 from cnndetect.data.photos import SIZE_PX
 from cnndetect.errors import DataError, WeightsError, lookup
+from cnndetect.packing import from_steps, to_steps
 from cnndetect.zoo.loop import Job, generator_for
 
-# What torch.load raises on files that are no checkpoints, and what a checkpoint of another kind lacks.
+# Smaller tensors are not worth a scale per channel.
 _LEAST_PACKED = 512
+
+# What torch.load raises on files that are no checkpoints, and what a checkpoint of another kind lacks.
 _NOT_A_GENERATOR = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, struct.error, pickle.UnpicklingError)
 
 
@@ -102,9 +105,7 @@ def pack(source: str | Path, path: str | Path) -> Path:
     packed: dict[str, object] = {}
     for key, value in content["weights"].items():
         if value.is_floating_point() and value.ndim >= 2 and value.numel() >= _LEAST_PACKED:
-            flat = value.float().flatten(1)
-            scale = flat.abs().amax(dim=1).clamp(min=1e-12) / 127
-            packed[key] = ((flat / scale[:, None]).round().to(torch.int8).view(value.shape), scale)
+            packed[key] = to_steps(value)
         else:
             packed[key] = value
     torch.save({**content, "weights": packed}, path)
@@ -113,7 +114,7 @@ def pack(source: str | Path, path: str | Path) -> Path:
 
 def _unpack(value: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     if isinstance(value, tuple):
-        return value[0].float() * value[1].view(-1, *[1] * (value[0].ndim - 1))
+        return from_steps(*value)
     return value.float() if value.is_floating_point() else value
 
 
