@@ -208,6 +208,12 @@ def test_classes_take_a_part(data: Path, tmp_path: Path) -> None:
     assert record.data["val"]["real"] == 4
 
 
+def test_each_split_has_its_own_limit(data: Path, tmp_path: Path) -> None:
+    record = train(small_config(data, tmp_path, max_images=20, max_val_images=4, max_epochs=1))
+    assert record.data["train"]["classes"] == {name: {"real": 5, "fake": 5} for name in ("cat", "dog")}
+    assert record.data["val"]["classes"] == {name: {"real": 1, "fake": 1} for name in ("cat", "dog")}
+
+
 def test_diverged_training_says_so(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not finite.*Lower --lr"):
         train(small_config(data, tmp_path, lr=1e30))

@@ -14,7 +14,7 @@ from cnndetect.data.folders import scan
 from cnndetect.data.free_photos import PACKAGES, free_photos, random_boxes, write_crops
 from cnndetect.errors import DataError
 from cnndetect.images import open_image
-from cnndetect.zoo import families, progan, sitd
+from cnndetect.zoo import autogan, families, progan, sitd
 from cnndetect.zoo.__main__ import main
 from cnndetect.zoo.loop import Job
 
@@ -70,6 +70,19 @@ def test_a_training_set_keeps_the_splits_apart(generator, photos, tmp_path, monk
     before = lost.read_bytes()
     lost.unlink()
     assert call(monkeypatch, *command) == 0 and lost.read_bytes() == before
+
+
+def test_a_training_set_of_the_simulator_puts_every_photograph_beside_its_own_fake(photos, tmp_path, monkeypatch, capsys) -> None:
+    tiny = autogan.AutoGANConfig(width=4, blocks=1, steps=1, batch=2)
+    crops = torch.randint(0, 256, (4, 3, 128, 128), dtype=torch.uint8)
+    weights = families.export("autogan", autogan.train(crops, tiny, Job(tmp_path / "run")), tmp_path / "autogan.pt")
+    assert call(monkeypatch, "build-training", "--photos", photos, "--generator", f"cat={weights}", "--out", tmp_path / "set") == 0
+    assert json.loads(capsys.readouterr().out) == {"train": {"cat": 16}, "val": {"cat": 2}}
+    generator = families.load_generator(weights)
+    reals, fakes = (sorted((tmp_path / "set" / "val" / "cat" / name).iterdir()) for name in ("0_real", "1_fake"))
+    for place, (real, fake) in enumerate(zip(reals, fakes, strict=True)):
+        expected = generator.fake(place, seed=2, photo=np.asarray(open_image(real)))
+        assert np.array_equal(np.asarray(open_image(fake)), expected)
 
 
 def test_a_test_set_from_the_command_line(generator, photos, tmp_path, monkeypatch, capsys) -> None:

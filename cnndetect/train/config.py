@@ -32,6 +32,7 @@ class TrainConfig:
     out: Path
     classes: tuple[str, ...] = ()  # empty: every class that is there
     max_images: int | None = None  # of the training split, real and fake together, spread over classes; None: all
+    max_val_images: int | None = None  # of the validation split, likewise
 
     # The recipe.
     recipe: str = "wang2020-none"
@@ -81,6 +82,7 @@ class TrainConfig:
             "lr_step_epochs",
             "max_epochs",
             "max_images",
+            "max_val_images",
             "max_seconds",
             "threads",
             "checkpoint_steps",

@@ -73,7 +73,8 @@ def check(config: TrainConfig) -> dict[str, tuple[Sample, ...]]:
             f"init={config.init!r} is no file. Expected 'imagenet', 'random' or a weights file."
         )
     samples = {split: scan_split(Path(config.data), split, config.classes) for split in ("train", "val")}
-    return {**samples, "train": spread(samples["train"], config.max_images)}
+    limits = {"train": config.max_images, "val": config.max_val_images}
+    return {split: spread(found, limits[split]) for split, found in samples.items()}
 
 
 def plan(config: TrainConfig) -> str:

@@ -81,6 +81,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--classes", type=_names, metavar="A,B", help="only these class folders")
     group.add_argument("--max-images", type=int, metavar="N", help="of train/, the same share of every class (default: all)")
+    group.add_argument("--max-val-images", type=int, metavar="N", help="of val/, likewise; every epoch sees them all (default: all)")
     group.add_argument("--rerun", action="store_true", help="start over, even when finished")
     group.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     group.add_argument("--json", action="store_true", help="print the record as JSON")

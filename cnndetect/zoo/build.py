@@ -32,9 +32,10 @@ def build_training_set(
     photos: str | Path, generators: Mapping[str, str | Path], out: str | Path, *,
     device: str = "cpu", per_category: int | None = None, native_crops: int = 0,
 ) -> dict[str, dict[str, int]]:
-    """Write OUT/{train,val}/CATEGORY/{0_real,1_fake}: as many fakes as reals, from the category's own ProGAN.
+    """Write OUT/{train,val}/CATEGORY/{0_real,1_fake}: as many fakes as reals, from the category's own generator.
 
-    photos: folder with one sub-folder per category.  generators: category -> generator.pt.  per_category: images of each
+    photos: folder with one sub-folder per category.  generators: category -> generator.pt, a ProGAN or another one that starts from
+    noise, or the AutoGAN simulator, whose fakes are made from the very photographs that they stand beside.  per_category: images of each
     class in the training split; where there are fewer photographs, their mirror images follow, then the native crops, and
     no more than these.  native_crops: crops of each photograph at its native size, in both splits; the fake of the same
     place is compressed like that photograph (data/native.py).
@@ -43,8 +44,6 @@ def build_training_set(
     counts: dict[str, dict[str, int]] = {}
     for category, weights in generators.items():
         generator = load_generator(weights, device=device)
-        if generator.family.kind != "unconditional":
-            raise DataError(f"{weights} is a {generator.family.name} generator. Expected an unconditional one, such as progan.")
         for split, photo_split in (("train", "train"), ("val", "validation")):
             files = split_files(Path(photos) / category, photo_split)
             views: list[tuple[Path, bool, int | None]] = [(file, False, None) for file in files]  # photograph, mirrored, native crop
@@ -70,7 +69,8 @@ def _write_pair(
         return pixels[:, ::-1] if mirrored else pixels
 
     def fake() -> np.ndarray:
-        pixels = generator.fake(place, seed=seed)
+        photo = None if generator.family.kind == "unconditional" else np.ascontiguousarray(real())
+        pixels = generator.fake(place, seed=seed, photo=photo)
         return pixels if crop is None else compressed_like(pixels, file, crop)
 
     suffix = "-mirrored" if mirrored else "" if crop is None else f"-native{crop}"
