@@ -45,3 +45,13 @@ def named(network: Callable[[torch.Tensor], torch.Tensor] = brightness, name: st
 def run(suite: Path, results: Path, detector: Detector | None = None, **options: Any) -> Benchmark:
     """One detector on a drawn suite, with few draws."""
     return run_suite(detector or named(), find_suites(suite)[0], Options(**{"draws": 50, **options}), results=results)
+
+
+def unsaid() -> Detector:
+    """For ``--detector drawn_suite:unsaid``: nobody knows what it was trained on."""
+    return named(name="unsaid", progan_only=None)
+
+
+def confessed() -> Detector:
+    """For ``--detector drawn_suite:confessed``: it saw more than ProGAN and says so."""
+    return named(name="confessed", progan_only=False)

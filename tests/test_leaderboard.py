@@ -55,6 +55,19 @@ def test_protocols_degradations_and_suites_have_tables_of_their_own(suite, tmp_p
     assert titles == ["## other@0, nocrop", "## suite@0, crop224", "## suite@0, nocrop", "## suite@0, nocrop, jpeg_50"]
 
 
+def test_a_detector_without_a_record_enters_the_main_table_by_the_word_of_whoever_runs_it(suite, tmp_path, capsys) -> None:
+    def bench(name: str, *words: str) -> int:
+        factory = f"drawn_suite:{name}"
+        return main(["--suite", str(suite), "--detector", factory, "--results", str(tmp_path / "r"), "--draws", "20", *words])
+
+    assert bench("unsaid") == 0
+    assert "saw more than progan" in leaderboard(tmp_path / "r")
+    assert bench("unsaid", "--progan-only") == 0
+    assert "saw more than progan" not in leaderboard(tmp_path / "r")
+    assert bench("confessed", "--progan-only") == 1
+    assert "Leave --progan-only out" in capsys.readouterr().err
+
+
 def test_an_incomplete_row_has_no_mean(suite, tmp_path) -> None:
     run(suite, tmp_path / "r")
     run(suite, tmp_path / "r", named(name="half"))

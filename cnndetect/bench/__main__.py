@@ -38,6 +38,7 @@ def _bench(options: argparse.Namespace) -> int:
     from cnndetect.bench.run import Options, run_suite
     from cnndetect.bench.suites import find_suites, suites_note
     from cnndetect.bench.tables import as_plain
+    from cnndetect.detectors.base import declared_progan_only
     from cnndetect.detectors.registry import load
     from cnndetect.paths import results_root
 
@@ -53,6 +54,8 @@ def _bench(options: argparse.Namespace) -> int:
     found = []
     for name in detectors:
         detector = load(name, device=options.device)
+        if options.progan_only:
+            detector = declared_progan_only(detector)
         for suite in suites:
             benchmark = run_suite(detector, suite, settings, results=results_root(options.results), progress=True)
             found.append(benchmark)

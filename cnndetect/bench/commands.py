@@ -43,6 +43,9 @@ def bench_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=Options.seed, help="of bootstrap and degradations (default: %(default)s)")
     parser.add_argument("--results", default=None, metavar="DIR", help="where scores and results go (default: see cnndetect/paths.py)")
     parser.add_argument("--rerun", action="store_true", help="score again what is finished")
+    parser.add_argument(
+        "--progan-only", action="store_true", help="say of detectors without a record that they were trained on ProGAN images alone"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     return parser
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -57,3 +57,14 @@ class Detector:
             given = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise ProtocolError(f"Detector {self.name} returned {given} for {len(images)} images. Expected [{len(images)}] logits.")
         return result.reshape(len(images)).float().cpu()
+
+
+def declared_progan_only(detector: Detector) -> Detector:
+    """The detector with the word of whoever runs it that it saw ProGAN alone. Raises ProtocolError where its record denies it.
+
+    >>> declared_progan_only(Detector("mine", lambda images: images.mean(dim=(1, 2, 3)))).progan_only
+    True
+    """
+    if detector.progan_only is False:
+        raise ProtocolError(f"The record of {detector.name} says that it saw more than ProGAN images. Leave --progan-only out for it.")
+    return replace(detector, progan_only=True)
