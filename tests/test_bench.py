@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,3 +246,35 @@ def test_the_embedded_suite_is_installed() -> None:
         samples = scan(test_set.root)
         assert min(sum(s.label == 0 for s in samples), sum(s.label == 1 for s in samples)) >= 100
         assert all(s.path.exists() for s in samples)
+
+
+@pytest.mark.parametrize("degradation", ["none", "noise_5"])
+def test_reals_that_test_sets_share_are_scored_once_and_alike(tmp_path, degradation: str) -> None:
+    root = draw_suite(tmp_path / "suite")
+    reals = sorted((root / "crn" / "0_real").iterdir())
+    shared = tmp_path / "suite" / "reals"
+    (root / "crn" / "0_real").rename(shared)
+    shutil.rmtree(root / "biggan" / "0_real")
+    for family in ("crn", "biggan"):
+        (root / family / "0_real.txt").write_text("".join(f"../reals/{path.name}\n" for path in reals))
+    seen: list[int] = []
+
+    def counting(images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        return brightness(images)
+
+    def logits(results: Path, family: str) -> np.ndarray:
+        (path,) = (results / "brightness").glob(f"{family}.*npz")
+        return read_scores(path).logits
+
+    run(root, tmp_path / "r", named(counting), degradation=degradation)
+    assert sum(seen) == len(reals) + 4 + 4
+    # What an earlier run has finished is remembered too.
+    (lost,) = (tmp_path / "r" / "brightness").glob("crn.*npz")
+    lost.unlink()
+    run(root, tmp_path / "r", named(counting), degradation=degradation)
+    assert sum(seen) == len(reals) + 4 + 4 + 4
+    # Alone, every set has the same logits.
+    for family in ("crn", "biggan"):
+        run(root / family, tmp_path / family, degradation=degradation)
+        assert np.allclose(logits(tmp_path / family, family), logits(tmp_path / "r", family), rtol=0, atol=1e-6)

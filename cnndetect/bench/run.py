@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cnndetect.bench.results import Result, read_result, result_of
 from cnndetect.bench.scores import Scores, read_scores
-from cnndetect.bench.scoring import Conditions, score_set
+from cnndetect.bench.scoring import Conditions, Known, remember, score_set
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
 from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
 from cnndetect.data.folders import Sample, contents, fingerprint, scan
@@ -113,12 +113,13 @@ def score_suite(
     """Results and scores of every test set, those that are missing made and written; nothing over all sets."""
     samples = {test_set.name: limited(scan(test_set.root), options.limit) for test_set in suite.sets}
     kept: list[tuple[Result, Scores]] = []
+    known: Known = {}
     total = sum(map(len, samples.values()))
     # Where stderr is no terminal, the bar is left out and the lines stay.
     with tqdm(total=total, desc=suite.title, unit="image", file=sys.stderr, disable=None if progress else True) as bar:
         for test_set in suite.sets:
             started = time.monotonic()
-            result, scores = _one(detector, suite, test_set, samples[test_set.name], options, results, bar.update)
+            result, scores = _one(detector, suite, test_set, samples[test_set.name], options, results, bar.update, known)
             kept.append((result, scores))
             if progress:
                 tqdm.write(_line(result, time.monotonic() - started), file=sys.stderr)
@@ -135,7 +136,7 @@ def result_path(results: Path, detector: str, test_set: str, options: Options, p
 
 def _one(
     detector: Detector, suite: Suite, test_set: TestSet, samples: tuple[Sample, ...], options: Options, results: Path,
-    advance: Callable[[int], Any],
+    advance: Callable[[int], Any], known: Known,
 ) -> tuple[Result, Scores]:
     path = result_path(results, detector.name, test_set.name, options, test_set.place)
     scores_path = path.with_suffix(".npz")
@@ -156,13 +157,14 @@ def _one(
             twin = result_path(results, detector.name, test_set.name, options, place).with_suffix(".npz")
             finished = finished or _adopted(twin, title, path, provenance, options)
         if finished:
+            remember(known, samples, finished[1])
             advance(len(samples))
             return finished
     journal = path.with_suffix(".journal")
     if not trusted:
         journal.unlink(missing_ok=True)
     conditions = Conditions(options.protocol, options.degradation, options.batch_size, options.seed)
-    scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=advance)
+    scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=advance, known=known)
     scores.save(scores_path)
     result = result_of(scores, draws=options.draws, seed=options.seed)
     result.save(path)

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# From the training set of zoo.sh to every detector of the tables, on two CPU cores: two trainings run at a time and each resumes.
+#   benchmarks/campaigns/detectors.sh PHOTOS WORK START
+# PHOTOS: as for zoo.sh.  WORK: its WORK, with training/ (eight categories) and zoo/autogan/.
+# START:  weights that both ResNet-50 start from; the ones run here started from progan2-r50-bj01 of the first campaign (first.sh).
+# On a GPU give EXTRA="--device cuda --amp bf16 --compile" and drop the limits of images and epochs; nothing else changes.
+set -euo pipefail
+photos=$1 work=$2 start=$3
+export OMP_NUM_THREADS=1
+common="--threads 1 --channels-last --checkpoint-seconds 240 ${EXTRA:-}"
+small="--crop-px 64 --max-val-images 1000"
+queue() { while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done; "$@" & }
+train() { python -m cnndetect.train --data "$1" --out "$work/runs8" --name "$2" --seed 0 $common "${@:3}"; }
+
+# The paper's detector without augmentation and with blur and JPEG, each at probability 0.1.
+for cell in none blur-jpeg-0.1; do
+  queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk wang2020 --mini --seeds 0 --classes all \
+    --augmentations none blur-jpeg-0.1 --init "$start" --crop-px 64 --max-images 16000 --epochs 3 --lr-step-epochs 2 --batch-size 64 \
+    $common --only "wang2020-$cell-*"
+done
+
+# The ablations: five augmentations and three class counts, three seeds each.
+for seed in 0 1 2; do
+  queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds 0 1 2 --classes 2 4 all \
+    $small --max-images 3400 --epochs 3 --threads 1 --channels-last --only "*-s$seed"
+done
+
+# The neighbours.
+queue train "$work/training" progan8-npr --recipe mini-npr $small --max-images 24000 --max-epochs 1
+for kind in r18:resnet18-ce r18-frequency:resnet18-frequency; do
+  queue train "$work/training" "progan8-${kind%%:*}" --recipe "mini-${kind#*:}" --init random $small --max-images 12000 \
+    --max-epochs 2 --lr-step-epochs 1
+done
+pairs=()
+for name in cat dog scene clothing monkey kitchen bedroom house_front; do pairs+=(--generator "$name=$work/zoo/autogan/generator.pt"); done
+python -m cnndetect.zoo build-training --photos "$photos" "${pairs[@]}" --per-category 400 --out "$work/training-autogan"
+for kind in progan8:training autogan:training-autogan; do
+  queue train "$work/${kind#*:}" "${kind%%:*}-spectrum" --recipe mini-spectrum --init random --max-images 6000 --max-val-images 600 \
+    --max-epochs 2 --lr-step-epochs 1
+done
+wait
