@@ -175,6 +175,8 @@ def test_stored_logits_are_read_where_they_are_of_the_same(val: Path, tmp_path: 
     assert sum(calls) == 96 and np.array_equal(twice.logits[:48], first.logits) and not np.array_equal(twice.logits[48:], first.logits)
     validation_logits(Detector("x", count, identity="two"), val, store=tmp_path)
     assert sum(calls) == 144
+    few = validation_logits(Detector("x", count, identity="two"), val, store=tmp_path, max_images=8)
+    assert sum(calls) == 152 and few.labels.sum() == 4 and set(few.logits) < set(first.logits)
     (tmp_path / "x.nocrop.none.npz").write_bytes(b"half")
     with pytest.raises(DataError, match="holds no validation logits.*Delete it"):
         validation_logits(detector, val, store=tmp_path)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cnndetect.data.folders import spread
 from cnndetect.detectors.registry import load
 from cnndetect.errors import ProtocolError, UnknownNameError
 from cnndetect.train import __main__ as trainer
 from cnndetect.train.cells import AUGMENTATIONS, Condition, cell_name, default_counts, make_cells, nested_classes, parse_name
-from cnndetect.train.data import scan_split, spread
+from cnndetect.train.data import scan_split
 from cnndetect.train.grid import main
 from tests.drawn_training_set import draw_training_set
 

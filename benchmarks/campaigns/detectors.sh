@@ -22,7 +22,7 @@ done
 # The ablations: five augmentations and three class counts, three seeds each.
 for seed in 0 1 2; do
   queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds 0 1 2 --classes 2 4 all \
-    $small --max-images 3400 --epochs 3 --threads 1 --channels-last --only "*-s$seed"
+    $small --max-images 3000 --epochs 3 --threads 1 --channels-last --only "*-s$seed"
 done
 
 # The neighbours.
@@ -35,7 +35,7 @@ pairs=()
 for name in cat dog scene clothing monkey kitchen bedroom house_front; do pairs+=(--generator "$name=$work/zoo/autogan/generator.pt"); done
 python -m cnndetect.zoo build-training --photos "$photos" "${pairs[@]}" --per-category 400 --out "$work/training-autogan"
 for kind in progan8:training autogan:training-autogan; do
-  queue train "$work/${kind#*:}" "${kind%%:*}-spectrum" --recipe mini-spectrum --init random --max-images 6000 --max-val-images 600 \
+  queue train "$work/${kind#*:}" "${kind%%:*}-spectrum" --recipe mini-spectrum --init random --max-images 3500 --max-val-images 500 \
     --max-epochs 2 --lr-step-epochs 1
 done
 wait

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cnndetect.errors import LayoutError
 from cnndetect.images import EXTENSIONS, list_images
@@ -159,3 +159,35 @@ def _content(path: Path) -> str:
 def _sample(path: Path, label: int, relative: str) -> Sample:
     cluster = path.stem.split(PHOTO_MARK)[0] if PHOTO_MARK in path.stem else relative
     return Sample(path, label, relative, cluster)
+
+
+def spread(samples: tuple[Sample, ...], max_images: int | None) -> tuple[Sample, ...]:
+    """At most ``max_images`` samples: equal shares of every class and label, each evenly over its names; None keeps all.
+
+    Where a class has fewer than its share, the others fill up, so that the total is kept. The choice depends on no seed.
+
+    >>> made = tuple(Sample(Path("x"), i % 2, f"cat/{('0_real', '1_fake')[i % 2]}/{i}.png", "x") for i in range(10))
+    >>> [sample.relative for sample in spread(made, 4)]
+    ['cat/0_real/0.png', 'cat/1_fake/1.png', 'cat/0_real/4.png', 'cat/1_fake/5.png']
+    """
+    if max_images is None or len(samples) <= max_images:
+        return samples
+    groups: dict[tuple[str, int], list[int]] = {}
+    for place, sample in enumerate(samples):
+        groups.setdefault((class_of(sample), sample.label), []).append(place)
+    kept: list[int] = []
+    for done, key in enumerate(sorted(groups, key=lambda key: (len(groups[key]), key))):
+        group = groups[key]
+        count = min(len(group), (max_images - len(kept)) // (len(groups) - done))
+        kept += [group[index * len(group) // count] for index in range(count)]
+    return tuple(samples[place] for place in sorted(kept))
+
+
+def class_of(sample: Sample) -> str:
+    """Class folder of a sample, '' in a flat layout.
+
+    >>> class_of(Sample(path=Path("x"), label=0, relative="cat/0_real/x.png", cluster="x"))
+    'cat'
+    """
+    parts = PurePosixPath(sample.relative).parts
+    return "/".join(parts[: next(place for place, part in enumerate(parts) if part in (REAL, FAKE))])

@@ -166,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--val", type=Path, required=True, metavar="FOLDER", help="validation images, official layout; never a test set")
     parser.add_argument("--protocol", default="nocrop", help="how images enter (default %(default)s)")
     parser.add_argument("--degradation", action="append", metavar="NAME", help="repeatable; the logits are joined (default: none)")
+    parser.add_argument("--max-images", type=int, metavar="N", help="of --val, the same share of every class (default: all)")
     parser.add_argument("--max-false-alarms", type=float, metavar="SHARE", help="of reals called fake at the threshold (default: any)")
     parser.add_argument("--logits", type=Path, metavar="DIR", help="keep the logits there, and reuse them")
     parser.add_argument("--write", action="store_true", help="freeze it beside the weights file, where loading finds it")
@@ -178,8 +179,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise ProtocolError(f"--write got {options.detector!r}. Expected a weights file; a bundled detector's numbers go into WEIGHTS.")
         detector = load(options.detector, device=options.device)
         found = validation_logits(
-            detector, options.val, protocol=options.protocol, degradations=options.degradation or ("none",), store=options.logits,
-            progress=True,
+            detector, options.val, protocol=options.protocol, degradations=options.degradation or ("none",),
+            max_images=options.max_images, store=options.logits, progress=True,
         )  # fmt: skip
         fitted = fit_calibration(found.labels, found.logits, max_false_alarms=options.max_false_alarms)
         if options.write:

@@ -159,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--val", type=Path, required=True, metavar="FOLDER", help="ProGAN validation images, official layout")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.json")
     parser.add_argument("--degradation", action="append", metavar="NAME", help="repeatable; the logits are joined (default: none)")
+    parser.add_argument("--max-images", type=int, metavar="N", help="of --val, the same share of every class (default: all)")
     parser.add_argument("--logits", type=Path, metavar="DIR", help="keep the members' logits there, and reuse them")
     parser.add_argument("--device", metavar="NAME", help="default: CUDA where there is one")
     options = parser.parse_args(arguments)
@@ -172,7 +173,9 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ProtocolError(f"{given} has no weights file. Expected registered detectors or weights files.")
             named.append((_relative(given, options.out), detector.weights_sha256))
             degradations = options.degradation or ("none",)
-            stored.append(validation_logits(detector, options.val, degradations=degradations, store=options.logits, progress=True))
+            stored.append(validation_logits(
+                detector, options.val, degradations=degradations, max_images=options.max_images, store=options.logits, progress=True
+            ))
         record = fit_fusion(named, stored)
         record.save(options.out)
     except (CnndetectError, OSError) as error:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cnndetect.data.folders import Sample, fingerprint, scan
+from cnndetect.data.folders import Sample, fingerprint, scan, spread
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError
 from cnndetect.images import to_rgb_array
@@ -54,14 +54,14 @@ def read_validation(path: str | Path) -> ValidationLogits:
 
 def validation_logits(
     detector: Detector, root: str | Path, *, protocol: str = "nocrop", degradations: Sequence[str] = ("none",),
-    store: Path | None = None, progress: bool = False,
+    max_images: int | None = None, store: Path | None = None, progress: bool = False,
 ) -> ValidationLogits:
     """Logits of every image of a folder in the official layout, once under each degradation.
 
-    degradations: names of transforms/degrade.py; the results are joined.  store: a folder; what it holds of the same detector,
+    degradations: names of transforms/degrade.py; the results are joined.  max_images: equal shares of every class and label.  store: a folder; what it holds of the same detector,
     images and conditions is read instead of computed.  Raises LayoutError, ImageError: a validation set has no bad images.
     """
-    samples = scan(root)
+    samples = spread(tuple(scan(root)), max_images)
     origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
     with tqdm(total=len(samples) * len(degradations), desc=detector.name, file=sys.stderr, disable=not progress, leave=False) as bar:
         parts = []

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from cnndetect.data.folders import FAKE, REAL, Sample, scan
+from cnndetect.data.folders import Sample, class_of, scan
 from cnndetect.errors import DataError, ImageError, LayoutError, lookup
 from cnndetect.images import open_image
 from cnndetect.transforms.augment import AugmentConfig, augment, augment_validation, resize
@@ -71,38 +71,6 @@ def scan_split(root: Path, split: str, classes: tuple[str, ...]) -> tuple[Sample
     for name in classes:
         lookup(f"class of {split}/", known, name)
     return tuple(sample for sample in samples if class_of(sample) in classes)
-
-
-def spread(samples: tuple[Sample, ...], max_images: int | None) -> tuple[Sample, ...]:
-    """At most ``max_images`` samples: equal shares of every class and label, each evenly over its names; None keeps all.
-
-    Where a class has fewer than its share, the others fill up, so that the total is kept. The choice depends on no seed.
-
-    >>> made = tuple(Sample(Path("x"), i % 2, f"cat/{('0_real', '1_fake')[i % 2]}/{i}.png", "x") for i in range(10))
-    >>> [sample.relative for sample in spread(made, 4)]
-    ['cat/0_real/0.png', 'cat/1_fake/1.png', 'cat/0_real/4.png', 'cat/1_fake/5.png']
-    """
-    if max_images is None or len(samples) <= max_images:
-        return samples
-    groups: dict[tuple[str, int], list[int]] = {}
-    for place, sample in enumerate(samples):
-        groups.setdefault((class_of(sample), sample.label), []).append(place)
-    kept: list[int] = []
-    for done, key in enumerate(sorted(groups, key=lambda key: (len(groups[key]), key))):
-        group = groups[key]
-        count = min(len(group), (max_images - len(kept)) // (len(groups) - done))
-        kept += [group[index * len(group) // count] for index in range(count)]
-    return tuple(samples[place] for place in sorted(kept))
-
-
-def class_of(sample: Sample) -> str:
-    """Class folder of a sample, '' in a flat layout.
-
-    >>> class_of(Sample(path=Path("x"), label=0, relative="cat/0_real/x.png", cluster="x"))
-    'cat'
-    """
-    parts = PurePosixPath(sample.relative).parts
-    return "/".join(parts[: next(place for place, part in enumerate(parts) if part in (REAL, FAKE))])
 
 
 def describe(samples: tuple[Sample, ...]) -> dict[str, Any]:

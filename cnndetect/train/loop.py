@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from cnndetect.data.folders import Sample
+from cnndetect.data.folders import Sample, spread
 from cnndetect.errors import DataError, WeightsError, lookup
 from cnndetect.train.architectures import ARCHITECTURES
 from cnndetect.train.board import Board, open_board, summary_writer
@@ -26,7 +26,6 @@ from cnndetect.train.data import (
     global_batches,
     load_splits,
     scan_split,
-    spread,
     train_batches,
 )
 from cnndetect.train.distributed import agree, choose_device, join_world
