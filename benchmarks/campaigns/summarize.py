@@ -16,7 +16,8 @@ EPOCH = {
 
 def main(folder: Path) -> None:
     """Print one table of the generators and one of the detectors' epochs, where there are any."""
-    logs = {file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in sorted(folder.glob("*.jsonl"))}
+    logs = {file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in folder.glob("*.jsonl")}
+    logs = dict(sorted(logs.items()))
     generators = {name: lines for name, lines in logs.items() if "step" in lines[0]}
     detectors = {name: lines for name, lines in logs.items() if "epoch" in lines[0]}
     if generators:
@@ -25,7 +26,8 @@ def main(folder: Path) -> None:
     if detectors:
         # One detector needs no column for its name.
         named = {"name": "detector"} if len(detectors) > 1 else {}
-        rows = [[line[key] for key in (named | EPOCH)] for name, lines in detectors.items() for line in ({**line, "name": name} for line in lines)]
+        lines = [{**line, "name": name} for name, epochs in detectors.items() for line in epochs]
+        rows = [[line[key] for key in (named | EPOCH)] for line in lines]
         print(tabulate(rows, (named | EPOCH).values(), tablefmt="github", floatfmt=".4g"))
 
 

@@ -58,8 +58,9 @@ def validation_logits(
 ) -> ValidationLogits:
     """Logits of every image of a folder in the official layout, once under each degradation.
 
-    degradations: names of transforms/degrade.py; the results are joined.  max_images: equal shares of every class and label.  store: a folder; what it holds of the same detector,
-    images and conditions is read instead of computed.  Raises LayoutError, ImageError: a validation set has no bad images.
+    degradations: names of transforms/degrade.py; the results are joined.  max_images: equal shares of every class and label.
+    store: a folder; what it holds of the same detector, images and conditions is read instead of computed.
+    Raises LayoutError, ImageError: a validation set has no bad images.
     """
     samples = spread(tuple(scan(root)), max_images)
     origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
