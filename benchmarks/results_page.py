@@ -4,6 +4,7 @@
 
 ``--runs`` renews the summaries of the runs in ``benchmarks/campaigns/grid/``; without it the page is made from the summaries that
 are there, so tracked files alone are enough. Runs come from ``python -m cnndetect.train.grid``, results from its ``score``.
+``--pack`` keeps the cells' results in one small archive, which ``--results`` takes as well as a folder.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import io
 import math
 import os
 import sys
-from collections.abc import Sequence
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -23,13 +27,13 @@ from cnndetect.bench.suites import FAMILY_ORDER
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.bootstrap import DRAWS, Interval
 from cnndetect.data.catalog import suite_notes
-from cnndetect.errors import CnndetectError
+from cnndetect.errors import CnndetectError, DataError
 from cnndetect.figures.style import png_bytes
 from cnndetect.figures.training import TrainingLog, training_curves
 from cnndetect.paths import reported_file
 from cnndetect.report.grid import Grid, Row, Spread, Summary, collect, read_grid
 from cnndetect.report.grid_findings import findings
-from cnndetect.train.cells import ALL
+from cnndetect.train.cells import ALL, parse_name
 
 ROOT = Path(__file__).resolve().parent.parent
 COLOURS = 128
@@ -41,7 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         without = collect(options.runs, options.summaries) if options.runs else {}
-        grid = read_grid(options.summaries, options.results, suite=options.suite, protocol=options.protocol, draws=options.draws)
+        if options.pack:
+            pack_results(options.results, options.pack)
+            options.results = options.pack
+        with unpacked(options.results) as results:
+            grid = read_grid(options.summaries, results, suite=options.suite, protocol=options.protocol, draws=options.draws)
         size = write(grid, options)
     except CnndetectError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -50,6 +58,39 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"left out: {name}: {why}", file=sys.stderr)
     print(f"wrote {options.out}, {sum(len(row.seeds) for row in grid.rows.values())} runs, figures of {size / 1024:.0f} KB")
     return 0
+
+
+def pack_results(results: Path, archive: Path) -> None:
+    """The results of the cells below ``results`` as a .tar.xz, the same bytes for the same files."""
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname, entry.mode = 0, 0, 0, "", "", 0o644
+        return entry
+
+    cells = [folder for folder in sorted(results.iterdir()) if parse_name(folder.name)] if results.is_dir() else []
+    files = [path for folder in cells for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".npz")]
+    if not files:
+        raise DataError(f"{results} holds no results of a grid. Make some with: python -m cnndetect.train.grid score")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    temporary = archive.with_name(archive.name + ".part")
+    with tarfile.open(temporary, "w:xz") as packed:
+        for path in files:
+            packed.add(path, path.relative_to(results).as_posix(), filter=plain)
+    os.replace(temporary, archive)
+
+
+@contextmanager
+def unpacked(results: Path) -> Iterator[Path]:
+    """The folder of results; that of an archive lasts as long as it is used."""
+    if not results.is_file():
+        yield results
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(results) as packed:
+                packed.extractall(folder, filter="data")
+        except tarfile.TarError as error:
+            raise DataError(f"{results} is no archive of results ({error}). Expected a folder, or what --pack wrote.") from error
+        yield Path(folder)
 
 
 def write(grid: Grid, options: argparse.Namespace) -> int:
@@ -217,7 +258,8 @@ def _write_whole(path: Path, content: bytes) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python benchmarks/results_page.py", description="Write the page of an ablation grid.")
     parser.add_argument("--runs", type=Path, default=None, metavar="RUNS", help="what the grid wrote; renews the summaries")
-    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="what the grid's score wrote")
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR|FILE", help="what the grid's score wrote, or --pack of it")
+    parser.add_argument("--pack", type=Path, default=None, metavar="FILE.tar.xz", help="keep the results there; the page names this file")
     parser.add_argument("--summaries", type=Path, default=ROOT / "benchmarks" / "campaigns" / "grid", metavar="DIR")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md", metavar="FILE")
     parser.add_argument("--reported", type=Path, default=reported_file(), metavar="FILE")

@@ -143,7 +143,7 @@ def test_the_command_freezes_beside_the_file_and_loading_finds_it(
     beside(file).write_text("{")
     with pytest.raises(WeightsError, match="mine.calibration.json is no calibration"):
         cnndetect.load(file, device="cpu")
-    assert main(["progan2-r50-bj01", "--val", str(val), "--write"]) == 1
+    assert main(["progan8-r50-bj01", "--val", str(val), "--write"]) == 1
     assert "Expected a weights file" in capsys.readouterr().err
 
 

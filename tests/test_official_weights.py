@@ -188,5 +188,5 @@ def test_the_commands_print_what_they_know(capsys) -> None:
     assert main(["get", NAME, "--dry-run"]) == 0
     assert "282.4 MB" in (plan := capsys.readouterr().out) and OFFICIAL[NAME].urls[1] in plan
     assert main(["get", "blur_jpg_prob0.3"]) == 2 and "Did you mean" in capsys.readouterr().err
-    assert main(["get", "progan2-r50-bj01"]) == 2 and "nothing to fetch" in capsys.readouterr().err
+    assert main(["get", "progan8-r50-bj01"]) == 2 and "nothing to fetch" in capsys.readouterr().err
     assert "Copyright (c) 2020" in official.LICENCE

@@ -77,6 +77,19 @@ def test_the_page_is_made_again_from_tracked_files_alone(drawn: Path, text: str)
     assert all(path.stat().st_size < 4000 for path in (drawn / "grid").iterdir())
 
 
+def test_packed_results_make_the_same_page(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    first, second = tmp_path / "a.tar.xz", tmp_path / "b.tar.xz"
+    for archive in (first, second):
+        page(drawn, "--pack", str(archive), runs=False)
+    assert first.read_bytes() == second.read_bytes()
+    from_archive = page(drawn, "--results", str(first), runs=False)
+    from_folder = page(drawn, runs=False)
+    assert from_archive.splitlines()[4:] == from_folder.splitlines()[4:], "only the command differs"
+    (tmp_path / "torn.tar.xz").write_bytes(b"torn")
+    assert main(["--results", str(tmp_path / "torn.tar.xz"), "--summaries", str(drawn / "grid"), "--out", str(tmp_path / "r.md")]) == 1
+    assert "no archive of results" in capsys.readouterr().err
+
+
 def test_reported_rows_stand_apart(drawn: Path, text: str) -> None:
     before, _, after = text.partition("## Reported, other data")
     rows = [row for row in json.loads((ROOT / "benchmarks" / "reported.json").read_text())["rows"]

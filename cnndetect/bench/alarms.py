@@ -28,7 +28,7 @@ from cnndetect.paths import results_root
 
 EXAMPLES = """examples:
   python -m cnndetect.bench alarms --photos MY-CAMERA
-  python -m cnndetect.bench alarms --photos MY-CAMERA --detector progan2-npr --degradation none jpeg_75 blur_1
+  python -m cnndetect.bench alarms --photos MY-CAMERA --detector progan8-npr --degradation none jpeg_75 blur_1
   python -m cnndetect.bench alarms --photos PHOTOS/cat PHOTOS/dog --split test --json
 """
 

@@ -21,7 +21,7 @@ from cnndetect.metrics import accuracy_at, figures, rank
 from cnndetect.paths import reference_results_root
 
 EXAMPLES = """examples:
-  python -m cnndetect.bench.calibration --detector progan2-r50-bj01
+  python -m cnndetect.bench.calibration --detector progan8-r50-bj01
   python -m cnndetect.bench.calibration --detector runs/mine/best.safetensors --results results --protocol crop224
   python -m cnndetect.bench.calibration --detector fusion.json --results results --json
 """

@@ -15,7 +15,7 @@ EXAMPLES = """The figure is not calibrated: it orders images and is not the prob
 examples:
   python -m cnndetect.compat.demo -f photo.png
   python -m cnndetect.compat.demo -f photo.png -m weights/blur_jpg_prob0.1.pth -c 224
-  python -m cnndetect.compat.demo -f photo.png -m progan2-r50-bj01 --use_cpu
+  python -m cnndetect.compat.demo -f photo.png -m progan8-r50-bj01 --use_cpu
 """
 
 

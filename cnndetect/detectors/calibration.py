@@ -26,7 +26,7 @@ from cnndetect.metrics import accuracy_at, figures, fit_threshold, rank
 
 EXAMPLES = """examples:
   python -m cnndetect.detectors.calibration runs/mine/best.safetensors --val DATA/val --write
-  python -m cnndetect.detectors.calibration progan2-r50-bj01 --val DATA/val --json
+  python -m cnndetect.detectors.calibration progan8-r50-bj01 --val DATA/val --json
   python -m cnndetect.detectors.calibration runs/mine/best.safetensors --val DATA/val --degradation none --degradation jpeg_75
 """
 

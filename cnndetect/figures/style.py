@@ -87,8 +87,8 @@ def colour_of(place: int) -> str:
 def shortened(name: str, *, longest: int = 22) -> str:
     """A detector's name for a narrow panel: start and end are kept, they tell names apart.
 
-    >>> shortened("progan2-r50-bj01"), shortened("a-very-long-name-of-a-detector-b")
-    ('progan2-r50-bj01', 'a-very-lon…-detector-b')
+    >>> shortened("progan8-r50-bj01"), shortened("a-very-long-name-of-a-detector-b")
+    ('progan8-r50-bj01', 'a-very-lon…-detector-b')
     """
     if len(name) <= longest:
         return name
