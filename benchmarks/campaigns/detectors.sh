@@ -28,14 +28,36 @@ done
 # The neighbours.
 queue train "$work/training" progan8-npr --recipe mini-npr $small --max-images 24000 --max-epochs 1
 for kind in r18:resnet18-ce r18-frequency:resnet18-frequency; do
-  queue train "$work/training" "progan8-${kind%%:*}" --recipe "mini-${kind#*:}" --init random $small --max-images 12000 \
+  queue train "$work/training" "progan8-${kind%%:*}" --recipe "mini-${kind#*:}" --init random $small --max-images 8000 \
     --max-epochs 2 --lr-step-epochs 1
 done
 pairs=()
 for name in cat dog scene clothing monkey kitchen bedroom house_front; do pairs+=(--generator "$name=$work/zoo/autogan/generator.pt"); done
-python -m cnndetect.zoo build-training --photos "$photos" "${pairs[@]}" --per-category 400 --out "$work/training-autogan"
+python -m cnndetect.zoo build-training --photos "$photos" "${pairs[@]}" --per-category 200 --out "$work/training-autogan"
 for kind in progan8:training autogan:training-autogan; do
-  queue train "$work/${kind#*:}" "${kind%%:*}-spectrum" --recipe mini-spectrum --init random --max-images 3500 --max-val-images 500 \
+  queue train "$work/${kind#*:}" "${kind%%:*}-spectrum" --recipe mini-spectrum --init random --max-images 2000 --max-val-images 400 \
     --max-epochs 2 --lr-step-epochs 1
 done
 wait
+
+# What ships: packed weights, their thresholds and temperatures (printed, for the registry), and the sum of the two.
+fitted="--val $work/training/val --max-images 1000 --degradation none --degradation jpeg_75 --logits $work/validation"
+python -m cnndetect.detectors.quantize "$work/runs/wang2020-blur-jpeg-0.1-call-s0/best.safetensors" weights/progan8-r50-bj01.safetensors --bits 6
+python -m cnndetect.detectors.quantize "$work/runs8/progan8-npr/best.safetensors" weights/progan8-npr.safetensors
+for name in progan8-r50-bj01 progan8-npr; do
+  python -m cnndetect.detectors.calibration "weights/$name.safetensors" $fitted --max-false-alarms 0.05
+done
+python -m cnndetect.detectors.fusion weights/progan8-r50-bj01.safetensors weights/progan8-npr.safetensors $fitted --out weights/progan8-fusion.json
+
+# The tables. A row of the trainer's own weights is named after its folder.
+mkdir -p "$work/runs8/progan8-r50-none"
+cp "$work"/runs/wang2020-none-call-s0/{best.safetensors,record.json} "$work/runs8/progan8-r50-none"
+bench() { python -m cnndetect.bench --suite mini --results benchmarks/results "$@"; }
+for name in progan8-r50-bj01 progan8-npr progan8-fusion cnndetect.detectors.baselines:smoothness; do bench --detector "$name"; done
+for name in progan8-r50-none progan8-r18 progan8-r18-frequency progan8-spectrum; do
+  bench --detector "$work/runs8/$name/best.safetensors" --progan-only
+done
+bench --detector "$work/runs8/autogan-spectrum/best.safetensors"
+python -m cnndetect.bench leaderboard
+python -m cnndetect.train.grid score --runs "$work/runs" --suite mini --results "$work/grid-results"
+python benchmarks/results_page.py --runs "$work/runs" --results "$work/grid-results" --pack benchmarks/campaigns/grid/results.tar.xz

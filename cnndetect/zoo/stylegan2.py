@@ -33,7 +33,7 @@ class StyleGAN2Config:
     channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
     latent: int = 64
     mapping_layers: int = 4
-    steps: int = 2500
+    steps: int = 1200
     batch: int = 8
     lr: float = 0.0025
     r1_gamma: float = 0.5
