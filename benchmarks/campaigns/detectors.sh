@@ -29,14 +29,14 @@ done
 queue train "$work/training" progan8-npr --recipe mini-npr $small --max-images 24000 --max-epochs 1
 for kind in r18:resnet18-ce r18-frequency:resnet18-frequency; do
   queue train "$work/training" "progan8-${kind%%:*}" --recipe "mini-${kind#*:}" --init random $small --max-images 8000 \
-    --max-epochs 2 --lr-step-epochs 1
+    --max-epochs 1 --lr-step-epochs 1
 done
 pairs=()
 for name in cat dog scene clothing monkey kitchen bedroom house_front; do pairs+=(--generator "$name=$work/zoo/autogan/generator.pt"); done
 python -m cnndetect.zoo build-training --photos "$photos" "${pairs[@]}" --per-category 200 --out "$work/training-autogan"
 for kind in progan8:training autogan:training-autogan; do
   queue train "$work/${kind#*:}" "${kind%%:*}-spectrum" --recipe mini-spectrum --init random --max-images 2000 --max-val-images 400 \
-    --max-epochs 2 --lr-step-epochs 1
+    --max-epochs 1 --lr-step-epochs 1
 done
 wait
 
