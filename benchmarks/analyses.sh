@@ -20,8 +20,8 @@ from PIL import Image
 for path in Path("docs/figures").glob("*.png"):
     if path.name.startswith(("maps-", "fakeness-")):
         picture = Image.open(path).convert("RGB")
-        picture.thumbnail((900, 9000), Image.Resampling.LANCZOS)
-        picture.save(path.with_suffix(".jpg"), quality=78)
+        picture.thumbnail((760, 9000), Image.Resampling.LANCZOS)
+        picture.save(path.with_suffix(".jpg"), quality=62)
 PY
 for figure in docs/figures/*; do
     grep -q "$(basename "$figure")" docs/*.md || rm "$figure"

@@ -110,7 +110,7 @@ def _distance(options: argparse.Namespace) -> object:
 def _sheet(options: argparse.Namespace) -> object:
     from cnndetect.zoo.sheets import contact_sheet
 
-    contact_sheet(options.test_set, columns=options.columns).save(options.out, quality=75)
+    contact_sheet(options.test_set, columns=options.columns).save(options.out, quality=62)
     return {"sheet": options.out}
 
 
