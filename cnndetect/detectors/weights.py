@@ -105,6 +105,7 @@ WEIGHTS: dict[str, WeightsRecord] = {
             threshold_logit=0.46171039247582346,
             temperature=0.7819687926382676,
             licence="Apache-2.0",
+            network="fusion",
             note="Two weights and a bias were fitted; no test image took part. See docs/campaign-detectors.md.",
         ),
     )
