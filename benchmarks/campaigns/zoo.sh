@@ -45,6 +45,10 @@ done
 python -m cnndetect.zoo build-suite --photos "$work/free/suite" --attribution "$work/free/attribution.json" "${generators[@]}" \
   --count 100 --out benchmarks/mini
 
+# The same families with 1,000 fakes and 1,000 reals, not shipped, and their distances.
+python -m cnndetect.zoo build-suite --photos "$work/free-1000/suite" "${generators[@]}" --count 1000 --out "$work/suite-1000"
+python -m cnndetect.zoo distance "$work/suite-1000" --floor "$work/free-1000/generators"
+
 # The detector's training set: photographs, mirror images and two native crops of each, and as many fakes.
 pairs=()
 for name in $categories; do pairs+=(--generator "$name=$work/zoo/progan_$name/generator.pt"); done
