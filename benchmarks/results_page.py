@@ -31,6 +31,7 @@ from cnndetect.errors import CnndetectError, DataError
 from cnndetect.figures.style import png_bytes
 from cnndetect.figures.training import TrainingLog, training_curves
 from cnndetect.paths import reported_file
+from cnndetect.report.files import write_whole
 from cnndetect.report.grid import Grid, Row, Spread, Summary, collect, read_grid
 from cnndetect.report.grid_findings import findings
 from cnndetect.train.cells import ALL, parse_name
@@ -70,12 +71,11 @@ def pack_results(results: Path, archive: Path) -> None:
     files = [path for folder in cells for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".npz")]
     if not files:
         raise DataError(f"{results} holds no results of a grid. Make some with: python -m cnndetect.train.grid score")
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    temporary = archive.with_name(archive.name + ".part")
-    with tarfile.open(temporary, "w:xz") as packed:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz") as packed:
         for path in files:
             packed.add(path, path.relative_to(results).as_posix(), filter=plain)
-    os.replace(temporary, archive)
+    write_whole(archive, buffer.getvalue())
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def write(grid: Grid, options: argparse.Namespace) -> int:
                 size += _draw(grid, rows, kind, figures / name)
                 parts.append(_section(grid, trunk, kind, rows, f"figures/{name}"))
     parts += [_findings(grid), _reported(options.reported), _runs(grid, options)]
-    _write_whole(options.out, "\n\n".join(parts).encode() + b"\n")
+    write_whole(options.out, "\n\n".join(parts).encode() + b"\n")
     return size
 
 
@@ -206,7 +206,7 @@ def _draw(grid: Grid, rows: Sequence[Row], kind: str, path: Path) -> int:
         buffer = io.BytesIO()
         few = picture.convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         few.save(buffer, format="PNG", optimize=True)
-    _write_whole(path, buffer.getvalue())
+    write_whole(path, buffer.getvalue())
     return len(buffer.getvalue())
 
 
@@ -247,12 +247,6 @@ def _shown(path: Path) -> str:
     # Places outside the repository are of one machine.
     found = path.resolve()
     return found.relative_to(ROOT).as_posix() if found.is_relative_to(ROOT) else found.name
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,16 +13,15 @@ queue() { while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done; "$@" & }
 train() { python -m cnndetect.train --data "$1" --out "$work/runs8" --name "$2" --seed 0 $common "${@:3}"; }
 
 # The paper's detector without augmentation and with blur and JPEG, each at probability 0.1.
-for cell in none blur-jpeg-0.1; do
+for augmentation in none blur-jpeg-0.1; do
   queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk wang2020 --mini --seeds 0 --classes all \
-    --augmentations none blur-jpeg-0.1 --init "$start" --crop-px 64 --max-images 16000 --epochs 3 --lr-step-epochs 2 --batch-size 64 \
-    $common --only "wang2020-$cell-*"
+    --augmentations "$augmentation" --init "$start" --crop-px 64 --max-images 16000 --epochs 3 --lr-step-epochs 2 --batch-size 64 $common
 done
 
 # The ablations: five augmentations and three class counts, three seeds each.
 for seed in 0 1 2; do
-  queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds 0 1 2 --classes 2 4 all \
-    $small --max-images 3000 --epochs 3 --threads 1 --channels-last --only "*-s$seed"
+  queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds "$seed" --classes 2 4 all \
+    $small --max-images 3000 --epochs 3 --threads 1 --channels-last
 done
 
 # The neighbours.

@@ -16,8 +16,8 @@ EPOCH = {
 
 def main(folder: Path) -> None:
     """Print one table of the generators and one of the detectors' epochs, where there are any."""
-    logs = {file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in folder.glob("*.jsonl")}
-    logs = dict(sorted(logs.items()))
+    files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stem)
+    logs = {file.stem: [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] for file in files}
     generators = {name: lines for name, lines in logs.items() if "step" in lines[0]}
     detectors = {name: lines for name, lines in logs.items() if "epoch" in lines[0]}
     if generators:

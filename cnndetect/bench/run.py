@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from cnndetect.bench.results import Result, read_result, result_of
 from cnndetect.bench.scores import Scores, read_scores
-from cnndetect.bench.scoring import Conditions, Known, remember, score_set
+from cnndetect.bench.scoring import Conditions, Known, score_set
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
 from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
-from cnndetect.data.folders import Sample, contents, fingerprint, scan
+from cnndetect.data.folders import Sample, contents, evenly, fingerprint, scan
 from cnndetect.data.pairing import official_clusters
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
@@ -113,7 +114,7 @@ def score_suite(
     """Results and scores of every test set, those that are missing made and written; nothing over all sets."""
     samples = {test_set.name: limited(scan(test_set.root), options.limit) for test_set in suite.sets}
     kept: list[tuple[Result, Scores]] = []
-    known: Known = {}
+    known: dict[tuple[Path, str], float] = {}
     total = sum(map(len, samples.values()))
     # Where stderr is no terminal, the bar is left out and the lines stay.
     with tqdm(total=total, desc=suite.title, unit="image", file=sys.stderr, disable=None if progress else True) as bar:
@@ -121,6 +122,9 @@ def score_suite(
             started = time.monotonic()
             result, scores = _one(detector, suite, test_set, samples[test_set.name], options, results, bar.update, known)
             kept.append((result, scores))
+            # Test sets may share their reals (0_real.txt); then each is scored once.
+            pairs = zip(samples[test_set.name], scores.logits, strict=True)
+            known.update({(s.path, s.relative): float(logit) for s, logit in pairs if s.label == 0 and np.isfinite(logit)})
             if progress:
                 tqdm.write(_line(result, time.monotonic() - started), file=sys.stderr)
     return kept
@@ -157,7 +161,6 @@ def _one(
             twin = result_path(results, detector.name, test_set.name, options, place).with_suffix(".npz")
             finished = finished or _adopted(twin, title, path, provenance, options)
         if finished:
-            remember(known, samples, finished[1])
             advance(len(samples))
             return finished
     journal = path.with_suffix(".journal")
@@ -213,8 +216,7 @@ def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...
     chosen = []
     for label in (0, 1):
         of_class = [sample for sample in samples if sample.label == label]
-        count = min(limit, len(of_class))
-        chosen += [of_class[index * len(of_class) // count] for index in range(count)]
+        chosen += evenly(of_class, limit)
     return tuple(chosen)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ WINDOW_PIXELS = 24_000_000
 BATCH_PIXELS = 4_000_000
 
 # Logits by file and by name inside its test set: the name seeds random degradations.
-Known = dict[tuple[Path, str], float]
+Known = Mapping[tuple[Path, str], float]
 
 # An error message may be a page long, and a column of text is as wide as its longest entry.
 REASON_LENGTH = 300
@@ -48,14 +49,13 @@ class Conditions:
 
 def score_set(
     detector: Detector, samples: Sequence[Sample], conditions: Conditions, *, journal: Path, provenance: dict[str, Any],
-    advance: Callable[[int], None] = lambda count: None, known: Known | None = None,
+    advance: Callable[[int], None] = lambda count: None, known: Known = MappingProxyType({}),
 ) -> Scores:
     """Score every sample. An image that fails is NaN with its reason; it is never dropped.
 
     journal: file for finished batches; a rerun with equal provenance continues it.  advance: told how many were done.
-    known: logits of earlier test sets under the same conditions, read and added to.
+    known: logits of other test sets under the same conditions.
     """
-    known = {} if known is None else known
     done = {s.relative: (known[s.path, s.relative], "") for s in samples if (s.path, s.relative) in known}
     done.update(_read_journal(journal, provenance))
     advance(len(done))
@@ -67,7 +67,7 @@ def score_set(
             file.flush()
             done.update({name: (logit, reason) for name, logit, reason in batch})
             advance(len(names))
-    scores = Scores(
+    return Scores(
         paths=np.array([s.relative for s in samples]),
         clusters=np.array([s.cluster for s in samples]),
         labels=np.array([s.label for s in samples], dtype=np.int8),
@@ -75,15 +75,6 @@ def score_set(
         errors=np.array([done[s.relative][1] for s in samples]),
         provenance=provenance,
     )
-    remember(known, samples, scores)
-    return scores
-
-
-def remember(known: Known, samples: Sequence[Sample], scores: Scores) -> None:
-    """Keep the logits of real images: test sets may share them (0_real.txt), and then each is scored once."""
-    for sample, logit in zip(samples, scores.logits, strict=True):
-        if sample.label == 0 and np.isfinite(logit):
-            known[sample.path, sample.relative] = float(logit)
 
 
 def batches_of(items: Iterator[tuple[Any, torch.Tensor]], *, batch_size: int) -> Iterator[tuple[list[Any], torch.Tensor]]:

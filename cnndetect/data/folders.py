@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from cnndetect.errors import LayoutError
 from cnndetect.images import EXTENSIONS, list_images
+
+Item = TypeVar("Item")
 
 REAL, FAKE = "0_real", "1_fake"
 SHARED_REALS = "0_real.txt"
@@ -177,10 +180,18 @@ def spread(samples: tuple[Sample, ...], max_images: int | None) -> tuple[Sample,
         groups.setdefault((class_of(sample), sample.label), []).append(place)
     kept: list[int] = []
     for done, key in enumerate(sorted(groups, key=lambda key: (len(groups[key]), key))):
-        group = groups[key]
-        count = min(len(group), (max_images - len(kept)) // (len(groups) - done))
-        kept += [group[index * len(group) // count] for index in range(count)]
+        kept += evenly(groups[key], (max_images - len(kept)) // (len(groups) - done))
     return tuple(samples[place] for place in sorted(kept))
+
+
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """At most ``count`` of the items, evenly spread over their order.
+
+    >>> evenly("abcdef", 3)
+    ['a', 'c', 'e']
+    """
+    count = min(count, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def class_of(sample: Sample) -> str:

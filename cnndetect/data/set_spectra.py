@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnndetect.data.folders import Sample, scan
+from cnndetect.data.folders import Sample, evenly, scan
 from cnndetect.errors import CnndetectError, ImageError
 from cnndetect.images import open_stored, read_file, to_rgb_array
 from cnndetect.spectra import Spectrum, mean_spectrum
@@ -68,5 +68,4 @@ def _arrays(samples: Sequence[Sample]) -> Iterator[np.ndarray]:
 
 
 def _limited(samples: list[Sample], limit: int | None) -> list[Sample]:
-    count = len(samples) if limit is None else min(limit, len(samples))
-    return [samples[index * len(samples) // count] for index in range(count)]
+    return samples if limit is None else evenly(samples, limit)

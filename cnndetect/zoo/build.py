@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -64,12 +65,13 @@ def _write_pair(
 ) -> None:
     """One view of a photograph and the fake that stands beside it."""
 
+    @cache  # a translation starts from it
     def real() -> np.ndarray:
         pixels = load_photos([file])[0] if crop is None else native_crop(file, crop)
         return pixels[:, ::-1] if mirrored else pixels
 
     def fake() -> np.ndarray:
-        photo = None if generator.family.kind == "unconditional" else np.ascontiguousarray(real())
+        photo = None if generator.family.kind == "unconditional" else real()
         pixels = generator.fake(place, seed=seed, photo=photo)
         return pixels if crop is None else compressed_like(pixels, file, crop)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cnndetect.data.folders import find_sets, scan
+from cnndetect.data.folders import evenly, find_sets, scan
 from cnndetect.errors import DataError
 from cnndetect.images import list_images, to_rgb_array
 from cnndetect.zoo.features import PerceptualFeatures
@@ -73,13 +73,9 @@ def suite_distances(suite: str | Path, *, floor: str | Path | None = None) -> di
         reals = [sample.path for sample in samples if sample.label == 0]
         fakes = [sample.path for sample in samples if sample.label == 1]
         count = min(len(reals), len(fakes))
-        table[folder.name] = {"distance": frechet_distance(of(_spread(fakes, count)), of(_spread(reals, count))), "images": count}
+        table[folder.name] = {"distance": frechet_distance(of(evenly(fakes, count)), of(evenly(reals, count))), "images": count}
     if floor is not None:
         other = list_images(floor)
         count = min(len(reals), len(other))
-        table["photographs"] = {"distance": frechet_distance(of(_spread(other, count)), of(_spread(reals, count))), "images": count}
+        table["photographs"] = {"distance": frechet_distance(of(evenly(other, count)), of(evenly(reals, count))), "images": count}
     return table
-
-
-def _spread(files: list[Path], count: int) -> list[Path]:
-    return [files[index * len(files) // count] for index in range(count)]

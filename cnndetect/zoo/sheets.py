@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnndetect.data.folders import scan
+from cnndetect.data.folders import evenly, scan
 from cnndetect.errors import DataError
 from cnndetect.images import to_rgb_array
 
@@ -28,9 +28,9 @@ def contact_sheet(test_set: str | Path, *, columns: int = 8, fake_rows: int = 2)
             f"{test_set} has {len(reals)} reals and {len(fakes)} fakes. Expected at least {columns} and {columns * fake_rows}; "
             "give a smaller --columns."
         )
-    chosen = [fakes[index * len(fakes) // (columns * fake_rows)] for index in range(columns * fake_rows)]
+    chosen = evenly(fakes, columns * fake_rows)
     of_fake = {Path(sample.path).name: sample for sample in reals}
-    above = [of_fake.get(Path(fake.path).name, reals[i * len(reals) // columns]) for i, fake in enumerate(chosen[:columns])]
+    above = [of_fake.get(Path(fake.path).name, real) for fake, real in zip(chosen[:columns], evenly(reals, columns), strict=True)]
     rows = [above, *(chosen[row * columns : (row + 1) * columns] for row in range(fake_rows))]
     return _grid([[to_rgb_array(sample.path) for sample in row] for row in rows])
 
