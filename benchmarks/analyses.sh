@@ -5,7 +5,7 @@
 set -eu
 export PYTHONPATH="$PWD"
 python=${PYTHON:-python}
-baseline="--detector cnndetect.detectors.baselines:smoothness"
+baseline="--detector cnndetect.detectors.networks.baselines:smoothness"
 default=$("$python" -c "from cnndetect.detectors.weights import DEFAULT_DETECTOR; print(DEFAULT_DETECTOR)")
 
 "$python" benchmarks/refresh_docs.py docs/audit.md docs/robustness.md

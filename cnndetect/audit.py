@@ -11,11 +11,11 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
+from cnndetect.analysis.audit.files import FileFacts
+from cnndetect.analysis.audit.verdict import BIASED, METADATA_BAR, STATISTICS_BAR, Audit, ClassFacts, audit_set, shown, training_facts
 from cnndetect.bench.suites import Suite, find_suites
-from cnndetect.bootstrap import DRAWS
 from cnndetect.command import guarded
-from cnndetect.data.audit import BIASED, METADATA_BAR, STATISTICS_BAR, Audit, ClassFacts, audit_set, shown, training_facts
-from cnndetect.data.audit_files import FileFacts
+from cnndetect.metrics.intervals import DRAWS
 
 EXAMPLES = """\
 Exit status: 0 nothing biased, 1 some test set is biased or holds unreadable files, 2 misused.

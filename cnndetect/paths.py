@@ -50,7 +50,7 @@ def results_root(given: str | Path | None = None) -> Path:
 
 
 def data_root(given: str | Path | None = None) -> Path:
-    """Folder of the official data, one sub-folder per data set (see cnndetect/data/catalog.py)."""
+    """Folder of the official data, one sub-folder per data set (see cnndetect/data/official/catalog.py)."""
     return _choose(given, "CNNDETECT_DATA", Path.home() / ".cache" / "cnndetect" / "data")
 
 

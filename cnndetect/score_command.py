@@ -141,7 +141,7 @@ def _report(rows: Iterable[Row], detector: Detector, table: TextIO | None, optio
 
 
 def _explain(file: Path, detector: Detector, target: Path) -> None:
-    from cnndetect.explain import explain, save_overlay
+    from cnndetect.analysis.explain import explain, save_overlay
 
     found = explain(file, detector=detector)
     save_overlay(file, found, target)

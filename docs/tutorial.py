@@ -70,7 +70,7 @@ for standing in inputs.standings.complete:
 # call it a tie, whatever the two intervals look like side by side.
 
 # %%
-from cnndetect.report.standings import differences
+from cnndetect.bench.standings import differences
 
 for (better, other), difference in list(differences(inputs.standings.complete).items())[:3]:
     decided = difference.low > 0 or difference.high < 0
@@ -84,8 +84,8 @@ for (better, other), difference in list(differences(inputs.standings.complete).i
 # save it, or let a notebook display it.
 
 # %%
-from cnndetect.figures.curves import roc
-from cnndetect.figures.histograms import histograms
+from cnndetect.report.figures.curves import roc
+from cnndetect.report.figures.histograms import histograms
 
 family = inputs.families[0]
 sets = inputs.scores(family)
@@ -112,7 +112,7 @@ for name, scores in sets.items():
 # container, encoder, size and metadata alone does not beat chance.
 
 # %%
-from cnndetect.data.audit import audit_set
+from cnndetect.analysis.audit.verdict import audit_set
 
 audit = audit_set(test_set.root, draws=100)
 print(f"{audit.name}: {audit.verdict}; AP by files alone {audit.metadata.value:.2f}, by pixel statistics {audit.statistics.value:.2f}")

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cnndetect.ablation.cells import Condition, cell_name
 from cnndetect.bench.results import result_of
-from cnndetect.train.cells import Condition, cell_name
 from tests.drawn_results import drawn_scores
 
 FAMILIES = ("crn", "san", "deepfake")

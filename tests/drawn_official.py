@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from loopback import make_zip, png
 
-from cnndetect.data import catalog
-from cnndetect.data.catalog import Counts, Dataset, File
+from cnndetect.data.official import catalog
+from cnndetect.data.official.catalog import Counts, Dataset, File
 
 # Real and fake of every class; the classes are the real ones.
 PER_CLASS = Counts(4, 3)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cnndetect.bench.results import result_of
-from cnndetect.bench.scores import Scores
+from cnndetect.scoring.scores import Scores
 
 
 def draw_results(

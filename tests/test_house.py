@@ -16,21 +16,20 @@ FLOORS: dict[str, float] = {
     "packing": 1,
     "images": 1,
     "metrics": 1,
-    "bootstrap": 1.5,
-    "spectra": 1,
-    "data": 2,
     "transforms": 2,
-    "detectors": 3,
-    "zoo": 3,
-    "explain": 3.5,
-    "train": 4,
-    "bench": 4,
-    "figures": 4,
-    "scoring": 4,
-    "compat": 5,
-    "report": 5,
+    "data": 3,
+    "detectors": 4,
+    "features": 3,
+    "zoo": 4,
+    "scoring": 5,
+    "train": 6,
+    "bench": 6,
+    "compat": 7,
+    "analysis": 7,
+    "report": 8,
+    "ablation": 9,
 }
-TOP = 6  # the public surface: __init__, score and what they need
+TOP = 10  # the public surface: __init__, score and what they need
 
 
 def _modules() -> list[Path]:
@@ -56,6 +55,8 @@ def _imported(path: Path) -> set[tuple[str, ...]]:
 def test_imports_go_downstairs() -> None:
     wrong = []
     for path in _modules():
+        if path.name == "__main__.py":  # programs stand above the house
+            continue
         room = _room(("cnndetect", *path.relative_to(PACKAGE).with_suffix("").parts))
         floor = FLOORS.get(room, TOP)
         for name in _imported(path):

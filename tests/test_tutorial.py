@@ -40,6 +40,6 @@ def test_the_gallery_shows_what_the_report_draws() -> None:
     assert shown and {name for _, name in shown} == files and all(len(words) > 20 for words, _ in shown)
     # Every function that the page names is there and makes a Figure.
     for module, function in re.findall(r"`figures\.(\w+)\.(\w+)`", page):
-        draw = getattr(importlib.import_module(f"cnndetect.figures.{module}"), function)
+        draw = getattr(importlib.import_module(f"cnndetect.report.figures.{module}"), function)
         assert "Figure" in str(draw.__annotations__["return"])
     assert sum(path.stat().st_size for path in (ROOT / "docs" / "gallery").iterdir()) < 2e6

@@ -14,13 +14,13 @@ train() { python -m cnndetect.train --data "$1" --out "$work/runs8" --name "$2" 
 
 # The paper's detector without augmentation and with blur and JPEG, each at probability 0.1.
 for augmentation in none blur-jpeg-0.1; do
-  queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk wang2020 --mini --seeds 0 --classes all \
+  queue python -m cnndetect.ablation.run --data "$work/training" --out "$work/runs" --trunk wang2020 --mini --seeds 0 --classes all \
     --augmentations "$augmentation" --init "$start" --crop-px 64 --max-images 16000 --epochs 3 --lr-step-epochs 2 --batch-size 64 $common
 done
 
 # The ablations: five augmentations and three class counts, three seeds each.
 for seed in 0 1 2; do
-  queue python -m cnndetect.train.grid --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds "$seed" --classes 2 4 all \
+  queue python -m cnndetect.ablation.run --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds "$seed" --classes 2 4 all \
     $small --max-images 3000 --epochs 3 --threads 1 --channels-last
 done
 
@@ -41,8 +41,8 @@ wait
 
 # What ships: packed weights, their thresholds and temperatures (printed, for the registry), and the sum of the two.
 fitted="--val $work/training/val --max-images 1000 --degradation none --degradation jpeg_75 --logits $work/validation"
-python -m cnndetect.detectors.quantize "$work/runs/wang2020-blur-jpeg-0.1-call-s0/best.safetensors" weights/progan8-r50-bj01.safetensors --bits 6
-python -m cnndetect.detectors.quantize "$work/runs8/progan8-npr/best.safetensors" weights/progan8-npr.safetensors
+python -m cnndetect.detectors.packed "$work/runs/wang2020-blur-jpeg-0.1-call-s0/best.safetensors" weights/progan8-r50-bj01.safetensors --bits 6
+python -m cnndetect.detectors.packed "$work/runs8/progan8-npr/best.safetensors" weights/progan8-npr.safetensors
 for name in progan8-r50-bj01 progan8-npr; do
   python -m cnndetect.detectors.calibration "weights/$name.safetensors" $fitted --max-false-alarms 0.05
 done
@@ -52,11 +52,11 @@ python -m cnndetect.detectors.fusion weights/progan8-r50-bj01.safetensors weight
 mkdir -p "$work/runs8/progan8-r50-none"
 cp "$work"/runs/wang2020-none-call-s0/{best.safetensors,record.json} "$work/runs8/progan8-r50-none"
 bench() { python -m cnndetect.bench --suite mini --results benchmarks/results "$@"; }
-for name in progan8-r50-bj01 progan8-npr progan8-fusion cnndetect.detectors.baselines:smoothness; do bench --detector "$name"; done
+for name in progan8-r50-bj01 progan8-npr progan8-fusion cnndetect.detectors.networks.baselines:smoothness; do bench --detector "$name"; done
 for name in progan8-r50-none progan8-r18 progan8-r18-frequency progan8-spectrum; do
   bench --detector "$work/runs8/$name/best.safetensors" --progan-only
 done
 bench --detector "$work/runs8/autogan-spectrum/best.safetensors"
 python -m cnndetect.bench leaderboard
-python -m cnndetect.train.grid score --runs "$work/runs" --suite mini --results "$work/grid-results"
-python benchmarks/results_page.py --runs "$work/runs" --results "$work/grid-results" --pack benchmarks/campaigns/grid/results.tar.xz
+python -m cnndetect.ablation.run score --runs "$work/runs" --suite mini --results "$work/grid-results"
+python -m cnndetect.ablation.page --runs "$work/runs" --results "$work/grid-results" --pack benchmarks/campaigns/grid/results.tar.xz

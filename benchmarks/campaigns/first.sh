@@ -3,7 +3,7 @@
 #   benchmarks/campaigns/first.sh PHOTOS PACKAGES WORK
 # PHOTOS:   one folder of numbered 256 px photographs per category (cat/, scene/); the split goes by file number.
 # PACKAGES: one folder per Debian package, made with: apt-get download NAME && dpkg-deb -x NAME_*.deb PACKAGES/NAME
-#           (the names: cnndetect/data/free_photos.py).
+#           (the names: cnndetect/zoo/photographs/free_photos.py).
 # WORK:     everything that is made on the way.
 set -euo pipefail
 photos=$1 packages=$2 work=$3
@@ -36,11 +36,11 @@ python -m cnndetect.zoo build-suite --photos "$work/free/suite" --attribution "$
   --generator "$work/zoo/sitd/generator.pt" --generator "$work/zoo/san/generator.pt" --generator "$work/zoo/crn/generator.pt"
 
 # One byte per weight, with what that does to the validation logits; the printed SHA-256 goes into the weights registry.
-python -m cnndetect.detectors.quantize "$work/runs/progan2-r50-bj01/best.safetensors" weights/progan2-r50-bj01.safetensors \
+python -m cnndetect.detectors.packed "$work/runs/progan2-r50-bj01/best.safetensors" weights/progan2-r50-bj01.safetensors \
   --compare "$work/training/val"
 
 # The tables.
-for detector in progan2-r50-bj01 cnndetect.detectors.baselines:smoothness; do
+for detector in progan2-r50-bj01 cnndetect.detectors.networks.baselines:smoothness; do
   for protocol in nocrop crop224; do
     python -m cnndetect.bench --suite mini --detector "$detector" --protocol "$protocol" --results benchmarks/results
   done

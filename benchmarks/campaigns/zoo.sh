@@ -4,7 +4,7 @@
 #   benchmarks/campaigns/zoo.sh PHOTOS PACKAGES WORK [RECIPE]
 # PHOTOS:   one folder of numbered 256 px photographs per category (cat/, dog/ ...); the split goes by file number.
 # PACKAGES: one folder per Debian package, made with: apt-get download NAME && dpkg-deb -x NAME_*.deb PACKAGES/NAME
-#           (the names: cnndetect/data/free_photos.py).
+#           (the names: cnndetect/zoo/photographs/free_photos.py).
 # WORK:     everything that is made on the way.
 # RECIPE:   cpu (what was run, about six hours of one core) or gpu (then give DEVICE=cuda; never run so far).
 set -euo pipefail

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from cnndetect.zoo.families import FAMILIES
+from cnndetect.zoo.registry import FAMILIES
 
 
 def main(weights: Path, costs: Path, distances: Path, audit: Path) -> None:

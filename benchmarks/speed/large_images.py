@@ -43,9 +43,9 @@ def measure(size: str, way: str) -> dict[str, float]:
     """One call of ``score``, as a user makes it."""
     import torch
 
-    from cnndetect.detectors import strips
     from cnndetect.detectors.base import Detector
-    from cnndetect.detectors.resnet import resnet50_one_logit
+    from cnndetect.detectors.networks import strips
+    from cnndetect.detectors.networks.resnet import resnet50_one_logit
     from cnndetect.scoring import score
 
     if way == "whole":

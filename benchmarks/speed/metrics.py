@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from cnndetect.bootstrap import set_metrics
+from cnndetect.metrics.intervals import set_metrics
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ def measure(weights: str) -> dict[str, object]:
     import numpy as np
     import torch
 
-    from cnndetect.zoo.families import load_generator
+    from cnndetect.zoo.registry import load_generator
 
     torch.set_num_threads(1)
     generator = load_generator(weights)

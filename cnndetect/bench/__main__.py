@@ -20,11 +20,11 @@ def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["leaderboard"]:
         return _leaderboard(leaderboard_parser().parse_args(arguments[1:]))
     if arguments[:1] == ["robustness"]:
-        from cnndetect.bench.robustness_command import robustness_parser, run_robustness
+        from cnndetect.analysis.robustness_command import robustness_parser, run_robustness
 
         return run_robustness(robustness_parser().parse_args(arguments[1:]))
     if arguments[:1] == ["alarms"]:
-        from cnndetect.bench.alarms import alarms_parser, run_alarms
+        from cnndetect.analysis.alarms import alarms_parser, run_alarms
 
         return run_alarms(alarms_parser().parse_args(arguments[1:]))
     if arguments[:1] == ["paired"]:

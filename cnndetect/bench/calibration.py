@@ -11,14 +11,14 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from cnndetect.bench.scores import Scores, read_scores
-from cnndetect.bootstrap import SetScores
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.calibration import calibrate, calibrated
 from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError, DataError
 from cnndetect.metrics import accuracy_at, figures, rank
+from cnndetect.metrics.intervals import SetScores
 from cnndetect.paths import reference_results_root
+from cnndetect.scoring.scores import Scores, read_scores
 
 EXAMPLES = """examples:
   python -m cnndetect.bench.calibration --detector progan8-r50-bj01

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from cnndetect.bench.reported import read_reported, reported_section
 from cnndetect.bench.results import Result, read_result
-from cnndetect.bench.scores import read_scores
 from cnndetect.bench.suites import family_rank
 from cnndetect.bench.tables import markdown, percent
-from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
-from cnndetect.data.catalog import suite_notes
+from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import DataError
+from cnndetect.metrics.intervals import Interval, macro_average_precision, pooled_average_precision
+from cnndetect.scoring.scores import read_scores
 
 HEAD = """# Leaderboard
 

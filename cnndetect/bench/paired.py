@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from cnndetect.bench.results import Result, read_result
-from cnndetect.bench.scores import read_scores
 from cnndetect.bench.suites import family_rank
 from cnndetect.bench.tables import markdown
-from cnndetect.bootstrap import DRAWS, Drawn, Interval, SetScores, draw_average_precisions, percentile_interval
 from cnndetect.errors import DataError, lookup
+from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, SetScores, draw_average_precisions, percentile_interval
 from cnndetect.paths import reference_results_root
+from cnndetect.scoring.scores import read_scores
 
 # From so many pairs on, the table says what they mean together.
 MANY_PAIRS = 4

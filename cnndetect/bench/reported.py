@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cnndetect.bench.results import Result
 from cnndetect.bench.tables import markdown
-from cnndetect.data.catalog import DATASETS
+from cnndetect.data.official.catalog import DATASETS
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.errors import DataError
 

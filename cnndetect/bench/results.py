@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from cnndetect.bench.scores import Scores
-from cnndetect.bootstrap import set_metrics
 from cnndetect.errors import DataError
+from cnndetect.metrics.intervals import set_metrics
+from cnndetect.scoring.scores import Scores
 
 NAMED_FAILURES = 20
 

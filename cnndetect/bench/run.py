@@ -14,16 +14,16 @@ import numpy as np
 from tqdm import tqdm
 
 from cnndetect.bench.results import Result, read_result, result_of
-from cnndetect.bench.scores import Scores, read_scores
-from cnndetect.bench.scoring import Conditions, Known, score_set
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
-from cnndetect.bootstrap import Interval, macro_average_precision, pooled_average_precision
 from cnndetect.data.folders import Sample, contents, evenly, fingerprint, scan
-from cnndetect.data.pairing import official_clusters
+from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import DataError, ProtocolError, lookup
+from cnndetect.metrics.intervals import Interval, macro_average_precision, pooled_average_precision
 from cnndetect.paths import results_root
+from cnndetect.scoring.batches import Conditions, Known, score_set
+from cnndetect.scoring.scores import Scores, read_scores
 from cnndetect.transforms.degrade import DEGRADATIONS
 from cnndetect.transforms.preprocess import PROTOCOLS
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnndetect.data.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
 from cnndetect.data.folders import FAKE, REAL, SHARED_REALS, find_sets
+from cnndetect.data.official.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
 from cnndetect.errors import LayoutError
 from cnndetect.paths import data_root, mini_root
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tabulate import tabulate
 
-from cnndetect.bootstrap import Interval
-from cnndetect.data.catalog import suite_notes
+from cnndetect.data.official.catalog import suite_notes
+from cnndetect.metrics.intervals import Interval
 
 if TYPE_CHECKING:
     from cnndetect.bench.run import Benchmark

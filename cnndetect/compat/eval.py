@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cnndetect.bench.run import Options, result_path, run_suite
-from cnndetect.bench.scores import read_scores
 from cnndetect.bench.suites import Suite, TestSet
 from cnndetect.compat.reference import DEFAULT_MODEL, ReferenceFigures, load_model, reference_figures
-from cnndetect.data.catalog import DATASETS
+from cnndetect.data.official.catalog import DATASETS
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import CnndetectError, LayoutError, ProtocolError
+from cnndetect.scoring.scores import read_scores
 from cnndetect.transforms.degrade import DEGRADATIONS
 
 # The original's test sets in its order, by folder.

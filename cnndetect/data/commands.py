@@ -11,11 +11,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-from cnndetect.data.catalog import DATASETS, SUITES, Dataset, find_dataset, find_groups, named_groups
-from cnndetect.data.download import size_text
-from cnndetect.data.fetch import addresses, fetch, folder_of
-from cnndetect.data.flaws import flaw_lines
-from cnndetect.data.verify import NAMED, Check, verify
+from cnndetect.data.official.catalog import DATASETS, SUITES, Dataset, find_dataset, find_groups, named_groups
+from cnndetect.data.official.download import size_text
+from cnndetect.data.official.fetch import addresses, fetch, folder_of
+from cnndetect.data.official.flaws import flaw_lines
+from cnndetect.data.official.verify import NAMED, Check, verify
 from cnndetect.errors import ProtocolError
 from cnndetect.paths import data_root
 

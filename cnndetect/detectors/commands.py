@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from cnndetect.data.download import size_text
+from cnndetect.data.official.download import size_text
 from cnndetect.detectors.official import LICENCE, OFFICIAL, OfficialRecord, fetch_official, find_official, is_fetched, official_names
 from cnndetect.detectors.weights import DEFAULT_DETECTOR, WEIGHTS, WeightsRecord, file_sha256
 from cnndetect.errors import ProtocolError, UnknownNameError, lookup

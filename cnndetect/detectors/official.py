@@ -15,8 +15,8 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from cnndetect.data.download import check_room, download
-from cnndetect.detectors.resnet import resnet50_one_logit
+from cnndetect.data.official.download import check_room, download
+from cnndetect.detectors.networks.resnet import resnet50_one_logit
 from cnndetect.detectors.weights import file_sha256, fit_state, load_state
 from cnndetect.errors import ProtocolError, WeightsError, lookup
 from cnndetect.paths import official_root

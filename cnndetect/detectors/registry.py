@@ -18,8 +18,8 @@ from cnndetect.detectors.base import Detector
 from cnndetect.detectors.calibration import read_calibration
 from cnndetect.detectors.fusion import load_fusion
 from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, build
+from cnndetect.detectors.networks.resnext import in_class_order
 from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
-from cnndetect.detectors.resnext import in_class_order
 from cnndetect.detectors.weights import DEFAULT_DETECTOR, WEIGHTS, WeightsRecord, file_sha256, fit_state, load_state, registered_file
 from cnndetect.errors import ProtocolError, WeightsError, lookup
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cnndetect.detectors.quantize import unpack
+from cnndetect.detectors.packed import unpack
 from cnndetect.errors import WeightsError
 from cnndetect.paths import weights_root
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cnndetect.analysis.audit.files import FileFacts
+from cnndetect.analysis.audit.verdict import METADATA_BAR, STATISTICS_BAR, Audit, audit_set
 from cnndetect.bench.tables import percent
-from cnndetect.bootstrap import Interval
-from cnndetect.data.audit import METADATA_BAR, STATISTICS_BAR, Audit, audit_set
-from cnndetect.data.audit_files import FileFacts
-from cnndetect.figures.leaderboard import forest
+from cnndetect.metrics.intervals import Interval
+from cnndetect.report.figures.leaderboard import forest
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 

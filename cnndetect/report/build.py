@@ -13,11 +13,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cnndetect.bootstrap import Interval
-from cnndetect.data.catalog import suite_notes
+from cnndetect.bench.standings import differences
+from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, lookup
-from cnndetect.figures.style import inline_svg, png_bytes, svg_text, webp_bytes
+from cnndetect.metrics.intervals import Interval
 from cnndetect.report.audit_section import audit_section
+from cnndetect.report.figures.style import inline_svg, png_bytes, svg_text, webp_bytes
 from cnndetect.report.files import csv_text, write_whole
 from cnndetect.report.image_sections import explain_section, fakeness_section, spectra_section
 from cnndetect.report.inputs import Inputs
@@ -30,7 +31,6 @@ from cnndetect.report.scores_sections import (
     leaderboard_section,
     ranks_section,
 )
-from cnndetect.report.standings import differences
 
 PAGE = "report.html"
 

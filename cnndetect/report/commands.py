@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cnndetect.bootstrap import DRAWS
+from cnndetect.metrics.intervals import DRAWS
 from cnndetect.report.inputs import MOST_IMAGES
 
 EXAMPLES = """examples:

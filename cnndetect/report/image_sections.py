@@ -6,19 +6,19 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from cnndetect.bench.fakeness import Correlation, Known, Ranked, correlations, evenly, quality_measures, ranked
+from cnndetect.analysis.explain import Explanation, explain
+from cnndetect.analysis.fakeness import Correlation, Known, Ranked, correlations, evenly, quality_measures, ranked
+from cnndetect.analysis.set_spectra import Known as KnownSpectra
+from cnndetect.analysis.set_spectra import set_spectra
+from cnndetect.analysis.spectra import Spectrum, find_peaks, log_ratio, radial_profile
 from cnndetect.bench.suites import TestSet
-from cnndetect.data.set_spectra import Known as KnownSpectra
-from cnndetect.data.set_spectra import set_spectra
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError
-from cnndetect.explain import Explanation, explain
-from cnndetect.figures.analysis import contact_sheet, correlation_dots, explanations, radial_profiles, spectra
 from cnndetect.images import to_rgb_array
+from cnndetect.report.figures.analysis import contact_sheet, correlation_dots, explanations, radial_profiles, spectra
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
-from cnndetect.spectra import Spectrum, find_peaks, log_ratio, radial_profile
 
 SPECTRA_TOGETHER = 4  # families a figure
 SHEET_IMAGES = 16

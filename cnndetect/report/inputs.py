@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from cnndetect.bench.runs import Condition, Run, Runs, families, read_runs
+from cnndetect.bench.standings import Standings, standings
 from cnndetect.bench.suites import Suite, find_suites
-from cnndetect.bootstrap import DRAWS, Interval, SetScores
 from cnndetect.errors import DataError, LayoutError
+from cnndetect.metrics.intervals import DRAWS, Interval, SetScores
 from cnndetect.paths import reference_results_root, results_root
-from cnndetect.report.runs import Condition, Run, Runs, families, read_runs
-from cnndetect.report.standings import Standings, standings
 
 MOST_IMAGES = 5000
 NAMED = 4

@@ -114,7 +114,7 @@ def render(page: Page) -> str:
         from markupsafe import Markup
     except ModuleNotFoundError as error:
         raise ProtocolError(f"The report needs {error.name}, which is not installed. Run: pip install 'cnndetect[report]'") from error
-    from cnndetect.figures.style import css_variables
+    from cnndetect.report.figures.style import css_variables
 
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cnndetect.bench.robustness import CLEAN, Point, Robustness, as_rows, robustness
-from cnndetect.bench.scores import Scores
+from cnndetect.analysis.robustness import CLEAN, Point, Robustness, as_rows, robustness
+from cnndetect.bench.runs import Condition
 from cnndetect.bench.tables import percent
-from cnndetect.figures.robustness import degradation_dots, paper_curves, shift_dots
+from cnndetect.report.figures.robustness import degradation_dots, paper_curves, shift_dots
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
-from cnndetect.report.runs import Condition
+from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import DEGRADATIONS, PAPER_BLUR, PAPER_JPEG
 
 DRAWS = 100  # dozens of points a detector, and their intervals are for the eye

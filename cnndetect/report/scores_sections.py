@@ -6,19 +6,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from cnndetect.bench.ranks import COLUMNS as RANK_COLUMNS
+from cnndetect.bench.ranks import agreement, rank_rows
+from cnndetect.bench.runs import Condition
+from cnndetect.bench.standings import Standing, differences
 from cnndetect.bench.tables import COLUMNS as FIGURE_TITLES
 from cnndetect.bench.tables import percent
-from cnndetect.bootstrap import Interval
-from cnndetect.figures.comparison import difference_matrix, excludes_zero
-from cnndetect.figures.curves import curve, precision_recall, roc
-from cnndetect.figures.histograms import histogram, histograms
-from cnndetect.figures.leaderboard import forest, leaderboard
+from cnndetect.metrics.intervals import Interval
+from cnndetect.report.figures.comparison import difference_matrix, excludes_zero
+from cnndetect.report.figures.curves import curve, precision_recall, roc
+from cnndetect.report.figures.histograms import histogram, histograms
+from cnndetect.report.figures.leaderboard import forest, leaderboard
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
-from cnndetect.report.ranks import COLUMNS as RANK_COLUMNS
-from cnndetect.report.ranks import agreement, rank_rows
-from cnndetect.report.runs import Condition
-from cnndetect.report.standings import Standing, differences
 
 _MEANS = ("auc", "accuracy_real", "accuracy_fake", "accuracy_real_fitted", "accuracy_fake_fitted", "tpr_at_fpr_1", "ece")
 _NONE = Value("-", np.nan)

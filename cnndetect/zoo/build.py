@@ -17,12 +17,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from cnndetect.data.free_photos import encode_png
-from cnndetect.data.native import compressed_like, native_crop
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
 from cnndetect.images import list_images, open_image
-from cnndetect.zoo.families import Generator, load_generator, train_family
+from cnndetect.zoo.photographs.free_photos import encode_png
+from cnndetect.zoo.photographs.native import compressed_like, native_crop
+from cnndetect.zoo.registry import Generator, load_generator, train_family
 
 # Seeds of the two splits: no fake of the validation set is a fake of the training set.
 SPLIT_SEEDS = {"train": 1, "val": 2}

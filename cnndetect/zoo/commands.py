@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _pack(options: argparse.Namespace) -> object:
-    from cnndetect.zoo.families import pack
+    from cnndetect.zoo.registry import pack
 
     return {"generator": str(pack(options.weights, options.out))}
 
@@ -115,7 +115,7 @@ def _sheet(options: argparse.Namespace) -> object:
 
 
 def _photos(options: argparse.Namespace) -> object:
-    from cnndetect.data.free_photos import free_photos, own_photos, write_crops
+    from cnndetect.zoo.photographs.free_photos import free_photos, own_photos, write_crops
 
     source = free_photos(options.packages) if options.packages else own_photos(options.folder)
     number = options.per_photo
@@ -131,7 +131,7 @@ def _train(options: argparse.Namespace) -> object:
 
     from cnndetect.data.photos import load_photos, split_files
     from cnndetect.images import list_images, open_image
-    from cnndetect.zoo.families import train_family
+    from cnndetect.zoo.registry import train_family
 
     # Denormal numbers slow critics down five times on a CPU.
     torch.set_flush_denormal(True)
@@ -149,7 +149,7 @@ def _train(options: argparse.Namespace) -> object:
 def _sample(options: argparse.Namespace) -> object:
     from cnndetect.errors import ProtocolError
     from cnndetect.zoo.build import build_test_set
-    from cnndetect.zoo.families import load_generator
+    from cnndetect.zoo.registry import load_generator
 
     generator = load_generator(options.weights)
     if generator.family.name != options.family:
@@ -171,7 +171,7 @@ def _build_training(options: argparse.Namespace) -> object:
 
 def _build_suite(options: argparse.Namespace) -> object:
     from cnndetect.zoo.build import build_suite, train_missing
-    from cnndetect.zoo.families import ELEVEN
+    from cnndetect.zoo.registry import ELEVEN
 
     photos, generators = Path(options.photos), list(options.generator)
     if not generators or options.family:

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from cnndetect.data.folders import evenly, find_sets, scan
 from cnndetect.errors import DataError
+from cnndetect.features import PerceptualFeatures
 from cnndetect.images import list_images, to_rgb_array
-from cnndetect.zoo.features import PerceptualFeatures
 
 
 def describe(files: Sequence[Path], *, features: PerceptualFeatures, batch: int = 16) -> np.ndarray:

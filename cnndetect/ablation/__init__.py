@@ -1,0 +1,1 @@
+"""The ablation of training: cells of a grid, their runs, their findings and their page."""

@@ -1,0 +1,215 @@
+"""Runs of an ablation grid and their results in, rows over seeds out: spread over seeds beside intervals over photographs.
+
+A run is kept as a summary, one small JSON file, so that its page can be made again where the run itself is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnndetect.ablation.cells import ALL, AUGMENTATIONS, Condition, cell_name, parse_name
+from cnndetect.ablation.run import CELL
+from cnndetect.bench.paired import Contestant, contestants
+from cnndetect.errors import DataError
+from cnndetect.metrics.intervals import DRAWS, Interval, percentile_interval
+from cnndetect.train.run_state import LOG, RECORD
+
+# Of every epoch in a summary.
+LOGGED = ("lr", "val_accuracy", "val_ap", "seconds")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run. images: of the training split, real and fake.  log: column -> one value per epoch; images counts those seen."""
+
+    name: str
+    command: str
+    recipe: str
+    arch: str
+    initialisation: str
+    class_names: list[str]
+    images: int
+    validation_images: int
+    epochs: int
+    best_epoch: int | None
+    val_accuracy: float
+    val_ap: float
+    seconds: float
+    stop_reason: str
+    device: str
+    weights_sha256: str | None
+    data_fingerprint: str
+    log: dict[str, list[float]]
+
+    def save(self, path: Path) -> None:
+        """Write whole or not at all, a line per field."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(self).items()]
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+        os.replace(temporary, path)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over seeds. mean: with its 95 % interval over photographs.  sd, low, high: over seeds; sd is NaN for one."""
+
+    mean: Interval
+    sd: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """The seeds of one condition, by seed. draws: [seeds, draws, sets] of AP, values: [seeds, sets]."""
+
+    condition: Condition
+    seeds: tuple[int, ...]
+    values: np.ndarray
+    draws: np.ndarray
+
+    def mean_ap(self, columns: Sequence[int]) -> Spread:
+        """Mean AP over these test sets, averaged over seeds."""
+        by_seed = self.values[:, columns].mean(axis=1)
+        drawn = self.draws[:, :, columns].mean(axis=(0, 2)) if self.draws.size else np.empty(0)
+        sd = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else float("nan")
+        return Spread(percentile_interval(float(by_seed.mean()), drawn), sd, float(by_seed.min()), float(by_seed.max()))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows by condition. left_out: cell -> why it is in no row."""
+
+    suite: str
+    protocol: str
+    test_sets: tuple[str, ...]
+    rows: dict[Condition, Row]
+    summaries: dict[str, Summary]
+    left_out: dict[str, str]
+
+    @property
+    def trunks(self) -> list[str]:
+        return sorted({condition.trunk for condition in self.rows})
+
+    def augmentations(self, trunk: str) -> list[Row]:
+        """Rows of all classes, in the paper's order."""
+        found = [Condition(trunk, name, ALL) for name in AUGMENTATIONS]
+        return [self.rows[condition] for condition in found if condition in self.rows]
+
+    def diversity(self, trunk: str) -> list[Row]:
+        """Rows of growing class counts, all classes last; empty where there is one count alone."""
+        counted = [c for c in self.rows if c.trunk == trunk and c.classes != ALL]
+        if not counted:
+            return []
+        name = counted[0].augmentation
+        ordered = sorted((c for c in counted if c.augmentation == name), key=lambda c: int(c.classes))
+        return [self.rows[c] for c in [*ordered, Condition(trunk, name, ALL)] if c in self.rows]
+
+    def of(self, row: Row) -> list[Summary]:
+        """Summaries of a row, by seed."""
+        return [self.summaries[cell_name(row.condition, seed)] for seed in row.seeds]
+
+
+def summarize(folder: Path) -> Summary:
+    """A run's summary from its record and log. Raises DataError where the run has not ended or lacks a file."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        cell = json.loads((folder / CELL).read_text(encoding="utf-8"))
+        rows = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+        data, batch = record["data"], record["config"]["batch_size"]
+        per_epoch = _images_per_epoch(data["train"], record["config"]["balance"], batch)
+        log = {key: [_short(row[key]) for row in rows] for key in LOGGED}
+        seen = [row["epoch"] * per_epoch + min(row["steps"] * batch, per_epoch) for row in rows]
+        if record["stop_reason"] is None or not rows:
+            raise DataError(f"{folder} has not ended yet. Continue it with python -m cnndetect.ablation.run.")
+        return Summary(
+            name=folder.name, command=cell["command"], recipe=record["recipe"], arch=record["arch"],
+            initialisation=record["initialisation"], class_names=sorted(data["train"]["classes"]),
+            images=data["train"]["real"] + data["train"]["fake"], validation_images=data["val"]["real"] + data["val"]["fake"],
+            epochs=record["epochs"], best_epoch=record["best_epoch"], val_accuracy=_short(record["best"]["val_accuracy"]),
+            val_ap=_short(record["best"]["val_ap"]), seconds=record["seconds"], stop_reason=record["stop_reason"],
+            device=record["device"], weights_sha256=record["weights_sha256"], data_fingerprint=data["train"]["fingerprint"],
+            log={"images": seen, **log},
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is no whole run of a grid ({error!r}). Make it with python -m cnndetect.ablation.run.") from error
+
+
+def read_summary(path: Path) -> Summary:
+    """A summary that ``Summary.save`` wrote. Raises DataError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        wrong = sorted(set(content) ^ {field.name for field in fields(Summary)})
+        if wrong:
+            raise DataError(f"{path} is no summary of a run: fields {wrong[:5]} are missing or unknown. Give --runs again.")
+        return Summary(**content)
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is no summary of a run ({error}). Give --runs again.") from error
+
+
+def collect(runs: Path, summaries: Path) -> dict[str, str]:
+    """Write the summary of every ended cell below ``runs``; returns the cells that gave none, with the reason."""
+    without = {}
+    for folder in sorted(path.parent for path in runs.glob(f"*/{CELL}")):
+        if parse_name(folder.name) is None:
+            continue
+        try:
+            summarize(folder).save(summaries / f"{folder.name}.json")
+        except DataError as error:
+            without[folder.name] = str(error)
+    return without
+
+
+def read_grid(
+    summaries: Path, results: Path, *, suite: str | None = None, protocol: str = "nocrop", draws: int = DRAWS, seed: int = 0
+) -> Grid:
+    """Every cell that has both a summary and results on the whole suite.
+
+    Raises DataError where nothing is left, where results are of other weights than the summary's, or of different images.
+    """
+    known = {path.stem: read_summary(path) for path in sorted(summaries.glob("*.json"))}
+    title, found, incomplete = contestants(results, suite=suite, protocol=protocol, draws=draws, seed=seed, only=parse_name)
+    left_out = {name: f"no results on {', '.join(sets)}" for name, sets in incomplete.items()}
+    scored = {one.detector: one for one in found}
+    left_out |= {name: "no summary of its run" for name in scored if name not in known}
+    left_out |= {name: "not benched" for name in known if name not in scored and name not in incomplete}
+    kept = {name: scored[name] for name in sorted(known) if name in scored}
+    if not kept:
+        raise DataError(f"No cell has both a summary in {summaries} and results in {results}: {left_out or 'both are empty'}.")
+    for name, one in kept.items():
+        if one.weights_sha256 != known[name].weights_sha256:
+            raise DataError(f"The results of {name} in {results} are of other weights than its run. Bench it again.")
+    return Grid(title, protocol, found[0].test_sets, _rows(kept), {name: known[name] for name in kept}, left_out)
+
+
+def _rows(kept: Mapping[str, Contestant]) -> dict[Condition, Row]:
+    groups: dict[Condition, dict[int, Contestant]] = {}
+    for name, one in kept.items():
+        parsed = parse_name(name)
+        assert parsed is not None
+        groups.setdefault(parsed[0], {})[parsed[1]] = one
+    rows = {}
+    for condition, by_seed in groups.items():
+        ordered = [by_seed[number].drawn for number in sorted(by_seed)]
+        values, drawn = np.stack([one.values for one in ordered]), np.stack([one.draws for one in ordered])
+        rows[condition] = Row(condition, tuple(sorted(by_seed)), values, drawn)
+    return rows
+
+
+def _images_per_epoch(counts: Mapping[str, Any], balance: str, batch_size: int) -> int:
+    both = (counts["real"], counts["fake"])
+    images = sum(both) if balance == "none" else 2 * (max(both) if balance == "over" else min(both))
+    # A last batch of a single image is left out (train/data.py).
+    return images - 1 if images > batch_size and images % batch_size == 1 else images
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

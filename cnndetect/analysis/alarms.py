@@ -1,0 +1,163 @@
+"""Real photographs in, false alarms out: the share that a detector calls fake at its frozen threshold, by degradation.
+
+Average precision does not see this: a detector may rank perfectly and still call every camera's JPEG a fake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+from tabulate import tabulate
+from tqdm import tqdm
+
+from cnndetect.data.folders import PHOTO_MARK, Sample, fingerprint
+from cnndetect.detectors.base import Detector
+from cnndetect.detectors.registry import load
+from cnndetect.errors import DataError, ProtocolError
+from cnndetect.images import list_images
+from cnndetect.paths import results_root
+from cnndetect.scoring.batches import Conditions, score_set
+from cnndetect.scoring.scores import Scores, read_scores
+
+EXAMPLES = """examples:
+  python -m cnndetect.bench alarms --photos MY-CAMERA
+  python -m cnndetect.bench alarms --photos MY-CAMERA --detector progan8-npr --degradation none jpeg_75 blur_1
+  python -m cnndetect.bench alarms --photos PHOTOS/cat PHOTOS/dog --split test --json
+"""
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """called_fake: of the photographs; failed ones are among them.  low, high: Wilson's 95 % interval over photographs."""
+
+    detector: str
+    degradation: str
+    images: int
+    photographs: int
+    failed: int
+    threshold_logit: float
+    called_fake: float
+    low: float
+    high: float
+
+
+def alarms_of(scores: Scores, *, threshold: float) -> Alarms:
+    """Count stored scores of real photographs; an image that failed counts as a false alarm.
+
+    Crops of one photograph are not independent: the interval counts photographs, not images.
+    """
+    fake = scores.at_worst().logits > threshold  # strictly above, as in metrics.accuracy_at
+    share, photographs = float(fake.mean()), len(set(scores.clusters))
+    # Wilson's interval takes whole counts; rounding outwards never makes it narrower than it is.
+    low = binomtest(int(np.floor(share * photographs)), photographs).proportion_ci(method="wilson").low
+    high = binomtest(int(np.ceil(share * photographs)), photographs).proportion_ci(method="wilson").high
+    known = scores.provenance
+    return Alarms(
+        known["detector"], known["degradation"], len(fake), photographs, int(scores.failed.sum()), threshold,
+        share, float(low), float(high),
+    )  # fmt: skip
+
+
+def false_alarms(
+    detector: Detector, photos: Sequence[str | Path], *, degradations: Sequence[str] = ("none", "jpeg_75"),
+    split: str | None = None, limit: int | None = None, seed: int = 0, results: Path, progress: bool = False,
+) -> list[Alarms]:
+    """Score photographs at native size, once for each degradation, and count what is called fake.
+
+    photos: folders of real photographs.  split: of numbered photographs (data/photos.py).  Scores are kept below
+    ``results`` and used again; an interrupted run goes on. Raises ProtocolError for a detector without a threshold.
+    """
+    if detector.threshold_logit is None:
+        raise ProtocolError(
+            f"{detector.name} has no frozen threshold. Fit one on validation images: "
+            "python -m cnndetect.detectors.calibration FILE --val DATA/val --write"
+        )
+    samples = _samples(photos, split, limit)
+    digest = fingerprint(samples)
+    counted = []
+    for degradation in degradations:
+        provenance = {
+            "detector": detector.name, "identity": detector.identity, "fingerprint": digest, "degradation": degradation,
+            "protocol": "nocrop", "seed": seed,
+        }  # fmt: skip
+        path = results / "alarms" / detector.name / f"{digest[:12]}.{degradation}.npz"
+        scores = read_scores(path) if path.exists() and detector.identity is not None else None
+        if scores is None or scores.provenance != provenance:
+            with tqdm(total=len(samples), desc=degradation, unit="image", file=sys.stderr, disable=None if progress else True) as bar:
+                journal = path.with_suffix(".journal")
+                conditions = Conditions(degradation=degradation, seed=seed)
+                scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=bar.update)
+            scores.save(path)
+            journal.unlink(missing_ok=True)
+        for name, reason in zip(scores.paths[scores.failed], scores.errors[scores.failed], strict=True):
+            print(f"{name}: {reason}", file=sys.stderr)
+        counted.append(alarms_of(scores, threshold=detector.threshold_logit))
+    return counted
+
+
+def alarms_parser() -> argparse.ArgumentParser:
+    """The options of the count."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cnndetect.bench alarms", description="Share of real photographs called fake at the frozen threshold.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--photos", nargs="+", required=True, metavar="DIR", help="folders of real photographs, searched through")
+    parser.add_argument("--detector", action="append", default=None, metavar="NAME|FILE|MODULE:FACTORY", help="repeatable")
+    parser.add_argument("--degradation", nargs="+", default=["none", "jpeg_75"], metavar="NAME", help="default: none jpeg_75")
+    parser.add_argument("--split", default=None, metavar="NAME", help="of numbered photographs: train, validation or test")
+    parser.add_argument("--limit", type=int, default=None, metavar="N", help="photographs of each folder, evenly chosen")
+    parser.add_argument("--results", default=None, metavar="DIR", help="where scores are kept (default: see cnndetect/paths.py)")
+    parser.add_argument("--seed", type=int, default=0, help="of random degradations")
+    parser.add_argument("--device", default=None, help="cpu, cuda ... (default: cuda where there is one)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def run_alarms(options: argparse.Namespace) -> int:
+    """Score, count, print: 0 done, 1 some images failed."""
+    rows = [
+        row
+        for name in options.detector or [None]
+        for row in false_alarms(
+            load(name, device=options.device), options.photos, degradations=options.degradation, split=options.split,
+            limit=options.limit, seed=options.seed, results=results_root(options.results), progress=True,
+        )
+    ]  # fmt: skip
+    if options.json:
+        print(json.dumps([asdict(row) for row in rows], indent=1, sort_keys=True))
+    else:
+        head = ["detector", "degradation", "images", "photographs", "failed", "called fake"]
+        cells = [
+            [r.detector, r.degradation, r.images, r.photographs, r.failed, f"{r.called_fake:.1%} [{r.low:.1%}, {r.high:.1%}]"]
+            for r in rows
+        ]
+        print(tabulate(cells, head, tablefmt="github"))
+    return 1 if any(row.failed for row in rows) else 0
+
+
+def _samples(photos: Sequence[str | Path], split: str | None, limit: int | None) -> tuple[Sample, ...]:
+    from cnndetect.data.photos import split_files
+
+    if limit is not None and limit < 1:
+        raise ProtocolError(f"limit got {limit}. Expected a whole number from 1.")
+    samples = []
+    for folder in map(Path, photos):
+        files = split_files(folder, split) if split else list_images(folder)
+        if not files:
+            raise DataError(f"{folder} holds no images. Expected a folder of real photographs.")
+        if limit is not None and limit < len(files):
+            files = [files[place] for place in np.linspace(0, len(files) - 1, limit).round().astype(int)]
+        for file in files:
+            name = f"{folder.name}/{file.relative_to(folder).as_posix()}"
+            samples.append(Sample(file, 0, name, name.rsplit(PHOTO_MARK, 1)[0]))
+    names = [sample.relative for sample in samples]
+    if len(set(names)) < len(names):
+        raise DataError("Two folders of photographs have the same name and files. Give each folder once, under a name of its own.")
+    return tuple(samples)

@@ -1,0 +1,89 @@
+"""Runs of several conditions in, one row per detector and condition out: mean AP, rank, and what changed against a base.
+
+The columns follow the results tables of timm: the figure, its difference to the base, and ``rank_diff``, the places gained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata, spearmanr
+
+from cnndetect.bench.runs import Condition, Run, Runs, families
+from cnndetect.metrics import average_precision
+
+COLUMNS = ("detector", "suite", "protocol", "degradation", "families", "macro_ap", "rank", "macro_ap_diff", "rank_diff", "base")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A detector under a condition. families: how many the mean is over.  macro_ap: fraction.  rank: 1 is best.
+
+    Only detectors with every family of the condition are ranked.  macro_ap_diff, rank_diff: against the base, among the
+    detectors of both; rank_diff > 0 is places gained.  None where the base lacks the detector.
+    """
+
+    detector: str
+    condition: Condition
+    families: int
+    macro_ap: float
+    rank: float
+    macro_ap_diff: float | None
+    rank_diff: float | None
+
+    def cells(self, base: Condition) -> list[object]:
+        """The row of a CSV, in the order of COLUMNS."""
+        c = self.condition
+        return [
+            self.detector, c.suite, c.protocol, c.degradation, self.families, self.macro_ap, self.rank,
+            "" if self.macro_ap_diff is None else self.macro_ap_diff, "" if self.rank_diff is None else self.rank_diff, base.title,
+        ]
+
+
+def rank_rows(runs: Runs, base: Condition) -> list[Ranked]:
+    """Every condition against the base, the base first, detectors best first."""
+    means = {condition: _means(rows) for condition, rows in runs.items()}
+    order = sorted(means, key=lambda c: (c != base, c.suite != base.suite, c.degradation != "none", c))
+    of_base, found = means.get(base, {}), []
+    for condition in order:
+        found += _against(condition, means[condition], of_base, len(families(runs[condition])))
+    return found
+
+
+def agreement(rows: list[Ranked], base: Condition) -> dict[Condition, float]:
+    """Spearman's rank correlation of every other condition with the base, over the detectors of both; NaN below three."""
+    of_base = {row.detector: row.macro_ap for row in rows if row.condition == base}
+    found = {}
+    for condition in dict.fromkeys(row.condition for row in rows if row.condition != base):
+        pairs = [(of_base[r.detector], r.macro_ap) for r in rows if r.condition == condition and r.detector in of_base]
+        enough = len(pairs) >= 3 and all(len(set(side)) > 1 for side in zip(*pairs, strict=True))
+        found[condition] = float(spearmanr(*zip(*pairs, strict=True)).statistic) if enough else float("nan")
+    return found
+
+
+def _means(rows: Mapping[str, Mapping[str, Run]]) -> dict[str, float]:
+    """Macro mean AP of the detectors that have every family, from stored scores."""
+    names = families(rows)
+    complete = {detector: row for detector, row in rows.items() if set(row) == set(names)}
+    return {detector: float(np.mean([_ap(row[name]) for name in names])) for detector, row in complete.items()}
+
+
+def _ap(run: Run) -> float:
+    scores = run.scores.at_worst()
+    return average_precision(scores.labels, scores.logits)
+
+
+def _against(condition: Condition, means: dict[str, float], base: dict[str, float], count: int) -> list[Ranked]:
+    here, both = _ranks(means), [detector for detector in means if detector in base]
+    now, before = _ranks({d: means[d] for d in both}), _ranks({d: base[d] for d in both})
+    rows = [
+        Ranked(d, condition, count, means[d], here[d], means[d] - base[d] if d in base else None, before[d] - now[d] if d in base else None)
+        for d in means
+    ]
+    return sorted(rows, key=lambda row: (row.rank, row.detector))
+
+
+def _ranks(means: dict[str, float]) -> dict[str, float]:
+    return dict(zip(means, map(float, rankdata([-value for value in means.values()])), strict=True)) if means else {}

@@ -1,0 +1,117 @@
+"""Every architecture that a weights file may be of: by name, with what its network does to the image; or told from the state.
+
+What an architecture does to an image before its first layer (residual, spectrum, contrast, size) is part of its network:
+everything outside gives each of them the same normalised image and takes one logit.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from cnndetect.detectors.networks.frequency import FrequencyResNet18, TwoClassResNet18
+from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
+from cnndetect.detectors.networks.resnet import resnet50_one_logit
+from cnndetect.detectors.networks.resnext import TunedResNeXt101
+from cnndetect.detectors.networks.spectrum import SpectrumResNet34
+from cnndetect.errors import lookup
+
+DEFAULT_NETWORK = "resnet50"
+
+
+class OneLogitResNet18(models.ResNet):
+    """torchvision's ResNet-18 with one logit: [N, 3, H, W] -> [N]."""
+
+    def __init__(self) -> None:
+        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] -> [N]."""
+        return super().forward(images).squeeze(1)
+
+
+class Tiny(nn.Module):
+    """A residual network of width 8 that trains in a second, for tests and trials: [N, 3, H, W] -> [N]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.block = nn.Sequential(
+            nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)
+        )
+        self.fc = nn.Linear(8, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] -> [N]."""
+        features = self.stem(images)
+        features = torch.relu(features + self.block(features)).mean(dim=(2, 3))  # [N, 8, H/2, W/2] -> [N, 8]
+        return self.fc(features).squeeze(1)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that can be built. transform: what it does to the normalised image before its first layer."""
+
+    build: Callable[[], nn.Module]
+    words: str
+    transform: str = "none"
+
+
+NETWORKS: dict[str, Architecture] = {
+    "resnet50": Architecture(resnet50_one_logit, "ResNet-50 v1.5, one logit"),
+    "resnet18": Architecture(OneLogitResNet18, "ResNet-18, one logit"),
+    "resnet18-ce": Architecture(TwoClassResNet18, "ResNet-18, classes (real, fake), their difference"),
+    "resnet18-frequency": Architecture(
+        FrequencyResNet18,
+        "ResNet-18 and a convolutional branch on the spectrum, features joined, classes (real, fake), their difference",
+        "branch: log-spectrum of grey, 5 % clipped at each end, averaged to 64x64 bins",
+    ),
+    "npr": Architecture(
+        NeighbourResidualNetwork, "ResNet-50 cut after layer 2, first convolution 3x3, one logit",
+        "2/3 (x - up(down(x, 1/2), 2)), nearest neighbours; an odd last row or column is cut",
+    ),
+    "spectrum": Architecture(
+        SpectrumResNet34, "ResNet-34, one logit", "log-spectrum of each channel, 5 % clipped at each end, stretched to [-1, 1]"
+    ),
+    "resnext101": Architecture(
+        TunedResNeXt101, "ResNeXt-101 32x8d, classes (generated, groundtruth), their difference",
+        "CLAHE on L (limit 2, 8x8 tiles), L stretched from its 1st to its 99th percentile, resized to 299x299",
+    ),
+    "tiny": Architecture(Tiny, "a residual network of width 8, for tests"),
+}  # fmt: skip
+
+
+def build(name: str) -> nn.Module:
+    """A fresh network of an architecture, random weights, on the CPU. Raises UnknownNameError.
+
+    >>> build("tiny")(torch.zeros(2, 3, 8, 8)).shape
+    torch.Size([2])
+    """
+    return lookup("architecture", NETWORKS, name).build()
+
+
+def architecture_of(state: dict[str, Tensor]) -> str | None:
+    """The architecture whose names and shapes a state has, None where it is none of ours.
+
+    >>> architecture_of(build("npr").state_dict())
+    'npr'
+    """
+    wanted = _shapes(state)
+    return next((name for name in NETWORKS if _shapes_of(name) == wanted), None)
+
+
+@functools.cache
+def _shapes_of(name: str) -> dict[str, tuple[int, ...]]:
+    # On the meta device a network has shapes and no memory.
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return _shapes(NETWORKS[name].build().state_dict())
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    # Files from before torch 0.4.1 do not count batches.
+    return {key: tuple(value.shape) for key, value in state.items() if not key.endswith("num_batches_tracked")}

@@ -1,0 +1,38 @@
+"""The paper's network: normalised images in, one logit per image out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from cnndetect.detectors.networks import strips
+
+
+class OneLogitResNet50(models.ResNet):
+    """torchvision's ResNet-50 (v1.5, stride in the 3x3) with one logit: [N, 3, H, W] -> [N].
+
+    Same names as the official checkpoints: 320 state entries, 23,510,081 parameters. Where nothing is trained, a large
+    image goes through in strips (strips.py), so that 18 megapixels fit into a small machine.
+
+    >>> import torch
+    >>> OneLogitResNet50().eval()(torch.zeros(2, 3, 64, 96)).shape
+    torch.Size([2])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(models.resnet.Bottleneck, [3, 4, 6, 3], num_classes=1)
+        # Reference: fc.weight ~ N(0, 0.02), fc.bias as torch starts it.
+        nn.init.normal_(self.fc.weight, 0.0, 0.02)
+
+    def forward(self, images: Tensor) -> Tensor:
+        large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS
+        # Batch statistics and gradients need the image whole.
+        if large and not self.training and not torch.is_grad_enabled():
+            return strips.logits_in_strips(self, images).squeeze(1)
+        return super().forward(images).squeeze(1)
+
+
+def resnet50_one_logit() -> OneLogitResNet50:
+    """A fresh network on the CPU, random weights."""
+    return OneLogitResNet50()

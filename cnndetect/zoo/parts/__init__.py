@@ -1,0 +1,1 @@
+"""Layers, losses and label maps that several families share."""

@@ -1,0 +1,1 @@
+"""Photographs that generators are trained on and suites are made of."""

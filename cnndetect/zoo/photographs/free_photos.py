@@ -1,0 +1,264 @@
+"""Freely licensed photographs from Debian packages: unpacked packages in, 128 px crops of two halves out.
+
+The half a photograph belongs to is fixed by the hash of its name, before anything is trained: ``generators`` are
+trained on one half, the reals (and the inputs of conditional generators) of the embedded suite come from the other.
+Photographs whose licence does not allow the suite to ship them serve the generators only.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cnndetect.data.photos import REDUCTION, SIZE_PX, reduce
+from cnndetect.errors import DataError
+from cnndetect.images import list_images, open_image
+from cnndetect.zoo.photographs.qresource import read_members
+
+PACKAGES = (
+    "gcompris-qt-data",
+    "scratch",
+    "lomiri-wallpapers-16.04",
+    "lomiri-wallpapers-20.04",
+    "mate-backgrounds",
+    "plasma-workspace-wallpapers",
+)
+FREE_LICENCE = re.compile(r"^(CC0|CC-BY|CC-BY-SA|public-domain)\b(?!-N)", re.IGNORECASE)
+
+# Folders and names that hold photographs; all other images of the packages are drawings, icons or renderings.
+# Chosen by looking at every image once, before the halves were drawn. No portrait is among them.
+FOLDERS = {
+    "gcompris-qt-data": ("*/categorization/resource/images/[fmot]*/*.webp", "*/explore_world_animals/resource/animals/*.webp"),
+    "scratch": ("*/Media/Backgrounds/*/*.jpg",),
+    "lomiri-wallpapers-16.04": ("*/backgrounds/*.jpg",),
+    "lomiri-wallpapers-20.04": ("*/backgrounds/Kleiber*.jpg",),
+    "mate-backgrounds": ("*/mate/nature/*.jpg",),
+    "plasma-workspace-wallpapers": tuple(
+        f"*/{name}/contents/images/*.jpg"
+        for name in ("Autumn", "BytheWater", "ColorfulCups", "FallenLeaf", "OneStandsOut", "Path", "EveningGlow")
+    ),
+}
+NOT_PHOTOGRAPHS = (
+    "analogpattern",
+    "umang",
+    "kleiber",
+    "friends",
+    "party-room",
+    "bedroom",
+    "spotlight",
+    "room1",
+    "room2",
+    "room3",
+    "school2",
+    "mural",
+    "moon",
+    "brick-wall1",
+    "graffiti",
+    "greentock",
+)
+
+
+@dataclass(frozen=True)
+class FreePhoto:
+    """One photograph: ``name`` is unique, ``half`` is ``generators`` or ``suite``; ``image`` is opened RGB."""
+
+    name: str
+    package: str
+    member: str
+    author: str
+    licence: str
+    source: str
+    half: str
+    image: Image.Image
+
+
+def free_photos(unpacked: str | Path) -> Iterator[FreePhoto]:
+    """Photographs of the packages unpacked under ``unpacked/PACKAGE`` (``dpkg-deb -x``), large enough to reduce.
+
+    Raises DataError where a package's folder is missing.
+    """
+    root = Path(unpacked)
+    missing = [package for package in PACKAGES if not (root / package).is_dir()]
+    if missing:
+        raise DataError(
+            f"{root} lacks {', '.join(missing)}. Expected one folder per package; "
+            "make it with: apt-get download PACKAGE && dpkg-deb -x PACKAGE_*.deb DIR/PACKAGE"
+        )
+    for package in PACKAGES:
+        licences = _stanzas(next((root / package / "usr/share/doc").glob("*/copyright")))
+        for member, content in _members(root / package):
+            allowed = any(fnmatch.fnmatch(f"/{member}", pattern) for pattern in FOLDERS[package])
+            if not allowed or any(word in Path(member).name.lower() for word in NOT_PHOTOGRAPHS):
+                continue
+            image = open_image(content)
+            if min(image.size) < REDUCTION * SIZE_PX:
+                continue
+            author, licence, source = _licence_of(member, package, licences)
+            name = _name(package, member)
+            yield FreePhoto(name, package, member, author, licence, source, half_of(name, licence), image)
+
+
+def half_of(name: str, licence: str) -> str:
+    """Half of a photograph, by the parity of its name's SHA-256; without a free licence always ``generators``.
+
+    >>> half_of("scratch-lake", "GPL-2+")
+    'generators'
+    """
+    if not FREE_LICENCE.match(licence):
+        return "generators"
+    # Views of one place (train-tracks1, train-tracks2) go to one half.
+    place = re.sub(r"(-inside|-?\d*(-[ab])?)$", "", name)
+    return _half(place)
+
+
+def _half(name: str) -> str:
+    return "suite" if hashlib.sha256(name.encode()).digest()[0] % 2 else "generators"
+
+
+def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, int, int]]:
+    """Up to ``limit`` squares of at least twice the final size: the whole first, then smaller and smaller ones.
+
+    >>> crop_boxes(480, 360, limit=8)
+    [(60, 0, 420, 360), (0, 0, 256, 256), (224, 104, 480, 360)]
+    """
+    least, side = REDUCTION * SIZE_PX, min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    boxes = [(left, top, left + side, top + side)]
+    if side < 2 * least:
+        # Too small for a grid: two opposite corners, which overlap little.
+        corners = [(0, 0, least, least), (width - least, height - least, width, height)]
+        return list(dict.fromkeys(boxes + corners))[:limit]
+    while side >= 2 * least:
+        side //= 2
+        columns, rows = width // side, height // side
+        grid = [(c * side, r * side, (c + 1) * side, (r + 1) * side) for r in range(rows) for c in range(columns)]
+        # Evenly spread over the photograph when there are too many.
+        room = limit - len(boxes)
+        stride = max(1, -(-len(grid) // max(room, 1)))
+        boxes += grid[::stride][:room]
+    return boxes[:limit]
+
+
+def random_boxes(width: int, height: int, *, count: int, seed: int) -> list[tuple[int, int, int, int]]:
+    """``count`` squares of random size and place, at least twice the final size; they overlap.
+
+    >>> all(right - left >= 256 and right <= 480 for left, _, right, _ in random_boxes(480, 360, count=9, seed=0))
+    True
+    """
+    rng = np.random.default_rng(seed)
+    boxes = []
+    for _ in range(count):
+        side = int(rng.integers(REDUCTION * SIZE_PX, min(width, height), endpoint=True))
+        left, top = int(rng.integers(width - side, endpoint=True)), int(rng.integers(height - side, endpoint=True))
+        boxes.append((left, top, left + side, top + side))
+    return boxes
+
+
+def _members(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for file in sorted(folder.rglob("*.rcc")):
+        yield from ((name, content) for name, content in read_members(file) if name.endswith(".webp"))
+    for file in sorted(folder.rglob("*.jpg"), key=lambda path: (-path.stat().st_size, path)):
+        yield file.relative_to(folder).as_posix(), file.read_bytes()
+
+
+def _name(package: str, member: str) -> str:
+    path = Path(member)
+    stem = path.stem if package != "plasma-workspace-wallpapers" else path.parts[-4]
+    return re.sub(
+        r"[^a-z0-9]+", "-", f"{package.split('-')[0]}-{path.parent.name if package.startswith('gc') else ''}-{stem}".lower()
+    )
+
+
+def _stanzas(copyright_file: Path) -> list[tuple[list[str], str, str, str]]:
+    """(patterns, author, licence, comment) of a machine-readable Debian copyright file, in file order."""
+    found = []
+    for block in re.split(r"\n\s*\n", copyright_file.read_text(encoding="utf-8")):
+        fields: dict[str, str] = {}
+        key = ""
+        for line in block.splitlines():
+            match = re.match(r"([A-Za-z-]+):\s*(.*)", line)
+            if match:
+                key = match[1]
+                fields[key] = match[2]
+            elif key:
+                fields[key] += "\n" + line.strip()
+        if "Files" in fields:
+            licence = fields.get("License", "").split("\n")[0].strip()
+            author = ", ".join(part.strip() for part in fields.get("Copyright", "").splitlines() if part.strip())
+            found.append((fields["Files"].split(), author, licence, fields.get("Comment", "").replace("\n", " ").strip()))
+    return found
+
+
+def _licence_of(member: str, package: str, stanzas: list[tuple[list[str], str, str, str]]) -> tuple[str, str, str]:
+    """The last stanza that names the file wins, as the Debian format says; extensions may have been converted."""
+    inside = member.removeprefix("gcompris/") if package == "gcompris-qt-data" else member
+    hit = ("", "", "")
+    for patterns, author, licence, comment in stanzas:
+        for pattern in patterns:
+            exact = fnmatch.fnmatch(inside, pattern)
+            converted = package == "gcompris-qt-data" and str(Path(pattern).with_suffix("")) == str(Path(inside).with_suffix(""))
+            same_name = Path(pattern).name == Path(inside).name
+            media = package == "scratch" and pattern.startswith("Media/")
+            if exact or converted or same_name or media:
+                hit = (author, licence, comment)
+    return hit
+
+
+def own_photos(folder: str | Path) -> Iterator[FreePhoto]:
+    """Photographs of a folder of one's own, in halves by the hash of their names; too small ones are left out.
+
+    Raises DataError where no photograph is large enough to reduce.
+    """
+    found = False
+    for path in list_images(folder):
+        image = open_image(path)
+        if min(image.size) < REDUCTION * SIZE_PX:
+            continue
+        found = True
+        name = re.sub(r"[^a-z0-9]+", "-", path.relative_to(folder).with_suffix("").as_posix().lower())
+        yield FreePhoto(name, "", path.name, "", "", "", _half(name), image)
+    if not found:
+        raise DataError(f"{folder} has no photograph of at least {REDUCTION * SIZE_PX} px on the short side. Give larger ones.")
+
+
+def write_crops(
+    photos: Iterable[FreePhoto], out: str | Path, *, generators: int = 40, suite: int = 6, overlapping: bool = False
+) -> list[dict[str, str]]:
+    """Write OUT/{generators,suite}/NAME__K.png, 128 px, and return one attribution record per photograph of the suite.
+
+    generators, suite: most crops of one photograph in either half.  overlapping: fill up to these numbers with random
+    crops where a photograph is too small for a grid of so many.
+    """
+    limits = {"generators": generators, "suite": suite}
+    records, seen = [], set()
+    for photo in photos:
+        if photo.name in seen:
+            continue  # a package ships some photographs in several sizes; the first is enough
+        seen.add(photo.name)
+        folder = Path(out) / photo.half
+        folder.mkdir(parents=True, exist_ok=True)
+        boxes = crop_boxes(*photo.image.size, limit=limits[photo.half])
+        if overlapping:
+            seed = int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:4], "big")
+            boxes += random_boxes(*photo.image.size, count=limits[photo.half] - len(boxes), seed=seed)
+        for index, box in enumerate(boxes):
+            crop = Image.fromarray(reduce(photo.image.crop(box)))
+            (folder / f"{photo.name}__{index}.png").write_bytes(encode_png(crop))
+        if photo.half == "suite":
+            records.append({key: getattr(photo, key) for key in ("name", "package", "member", "author", "licence", "source")})
+    return records
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The one encoder of every image of the project: PNG, RGB, no metadata, compression level 9."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, format="PNG", optimize=False, compress_level=9)
+    return buffer.getvalue()

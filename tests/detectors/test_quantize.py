@@ -1,0 +1,156 @@
+"""One byte per weight: how far a weight and a logit may move, what is refused, and the command that converts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from drawn_suite import draw_suite
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torchvision.models.resnet import Bottleneck
+
+from cnndetect.detectors import registry
+from cnndetect.detectors.networks.resnet import resnet50_one_logit
+from cnndetect.detectors.packed import Comparison, compare, main, to_int6, to_int8, unpack
+from cnndetect.detectors.weights import file_sha256, load_state
+from cnndetect.errors import WeightsError
+
+
+def pictures(count: int, *, seed: int) -> torch.Tensor:
+    """Images of all contrasts, coarse and fine: [N, 3, 64, 64]."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = nn.functional.interpolate(torch.randn(count, 3, 8, 8, generator=generator), size=64, mode="bilinear")
+    fine, level = torch.randn(count, 3, 64, 64, generator=generator), torch.randn(count, 3, 1, 1, generator=generator)
+    return level + coarse + fine * torch.rand(count, 1, 1, 1, generator=generator)
+
+
+@pytest.fixture(scope="module")
+def weights_file(tmp_path_factory) -> Path:
+    """A random ResNet-50 made as tame as a trained one: batch statistics of its own activations, short residual branches.
+
+    Without that, a random network is chaotic, and the smallest change of a weight decides a logit.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = resnet50_one_logit()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None
+            if isinstance(module, Bottleneck):
+                nn.init.constant_(module.bn3.weight, 0.2)
+        network.train()
+        with torch.no_grad():
+            network(pictures(32, seed=0))
+    path = tmp_path_factory.mktemp("weights") / "float.safetensors"
+    save_file(network.state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 7, 7), (1, 2048), (4, 9), (3, 3)])
+def test_six_bits_come_back_exactly_and_no_weight_moves_by_more_than_half_a_step(shape) -> None:
+    value = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    packed = to_int6({"w": value}, least=1)
+    assert packed["w.int6"].dtype == torch.uint8 and len(packed["w.int6"]) == -(-value.numel() // 4) * 3
+    back = unpack(packed)["w"]
+    step = value.abs().flatten(1).amax(dim=1) / 31
+    assert ((back - value).abs().flatten(1) <= step[:, None] / 2 + 1e-6).all()
+    # What is on the grid already is not moved again.
+    assert torch.allclose(unpack(to_int6({"w": back}, least=1))["w"], back, atol=1e-6)
+
+
+def test_small_tensors_keep_eight_bits() -> None:
+    packed = to_int6({"small": torch.randn(3, 4), "large": torch.randn(30, 40)}, least=1000)
+    assert {"small.int8", "large.int6"} <= set(packed)
+    assert set(unpack(packed)) == {"small", "large"}
+
+
+@pytest.mark.parametrize("lost", ["w.shape", "w.scale"])
+def test_six_bits_without_what_belongs_to_them_are_refused(lost: str) -> None:
+    packed = to_int6({"w": torch.randn(4, 5)}, least=1)
+    del packed[lost]
+    with pytest.raises(WeightsError, match=f"has no {lost}"):
+        unpack(packed)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 7, 7), (1, 2048), (4, 9)])
+def test_no_weight_moves_by_more_than_half_a_step_of_its_channel(shape) -> None:
+    generator = torch.Generator().manual_seed(0)
+    # Channels of very different sizes: one scale for all would lose the small ones.
+    size = torch.logspace(-4, 2, shape[0]).view(-1, *[1] * (len(shape) - 1))
+    value = torch.randn(shape, generator=generator) * size
+    packed = to_int8({"w": value})
+    assert packed["w.int8"].dtype == torch.int8 and packed["w.scale"].shape == shape[:1]
+    back = unpack(packed)["w"]
+    step = value.abs().flatten(1).amax(1) / 127
+    assert ((back - value).abs().flatten(1).amax(1) <= step / 2 * 1.0001).all()
+    # The largest weight of a channel is met exactly.
+    assert torch.allclose(back.abs().flatten(1).amax(1), value.abs().flatten(1).amax(1), rtol=1e-6)
+
+
+def test_zeros_half_precision_and_counters() -> None:
+    state = {"zero.weight": torch.zeros(2, 3), "half.weight": torch.full((2, 3), 1e-7, dtype=torch.float16), "n": torch.tensor(7)}
+    back = unpack(to_int8(state))
+    assert (back["zero.weight"] == 0).all() and back["n"] == 7 and back["n"].dtype == torch.int64
+    assert back["half.weight"].dtype == torch.float32
+    assert torch.allclose(back["half.weight"], state["half.weight"].float(), rtol=1e-2)
+
+
+def test_packing_leaves_the_given_state_alone(weights_file) -> None:
+    state = load_state(weights_file)
+    before = {key: value.clone() for key, value in state.items()}
+    to_int8(state)
+    assert all(torch.equal(state[key], before[key]) for key in before)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(bad) -> None:
+    with pytest.raises(WeightsError, match="fc.weight holds NaN or infinity"):
+        to_int8({"fc.weight": torch.tensor([[1.0, bad]])})
+
+
+@pytest.mark.parametrize("scale", [None, torch.ones(3)])
+def test_a_scale_that_is_missing_or_too_long_is_named(scale, tmp_path) -> None:
+    packed = to_int8({"fc.weight": torch.ones(2, 4)})
+    del packed["fc.weight.scale"]
+    if scale is not None:
+        packed["fc.weight.scale"] = scale
+    save_file(packed, tmp_path / "cut.safetensors")
+    with pytest.raises(WeightsError, match=r"cut.safetensors: fc.weight.int8 has no fc.weight.scale of length 2"):
+        load_state(tmp_path / "cut.safetensors")
+
+
+def test_a_plain_parameter_called_scale_is_no_scale() -> None:
+    state = {"norm.scale": torch.ones(4)}
+    assert list(unpack(to_int8(state))) == ["norm.scale"]
+
+
+def test_the_command_converts_and_says_what_it_did(weights_file, tmp_path, capsys) -> None:
+    small, images = tmp_path / "small.safetensors", draw_suite(tmp_path / "suite", families=("crn",), per_class=2)
+    assert main([str(weights_file), str(small), "--compare", str(images), "--device", "cpu"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["file"] == "small.safetensors" and answer["sha256"] == file_sha256(small)
+    assert answer["bytes"] == small.stat().st_size < 24.5e6
+    assert answer["images"] == 4 and 0 < answer["mean_difference"] <= answer["largest_difference"]
+    assert compare(weights_file, weights_file, images, device="cpu") == Comparison(4, 0.0, 0.0, answer["ap_before"], answer["ap_before"])
+    assert main([str(tmp_path / "absent.pth"), str(small)]) == 1
+    assert "absent.pth does not exist" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as done:
+        main(["--help"])
+    assert done.value.code == 0 and capsys.readouterr().out.count("python -m cnndetect.detectors.packed ") >= 3
+
+
+def test_logits_of_one_byte_and_of_two_bytes_stay_near(weights_file, tmp_path) -> None:
+    state = load_file(weights_file)
+    save_file(to_int8(state), tmp_path / "int8.safetensors")
+    save_file({key: value.half() if value.is_floating_point() else value for key, value in state.items()}, tmp_path / "fp16.safetensors")
+    assert (tmp_path / "int8.safetensors").stat().st_size < 24.5e6 and (tmp_path / "fp16.safetensors").stat().st_size < 47.5e6
+    images = pictures(24, seed=1)
+    exact = registry.load(weights_file, device="cpu").logits(images)
+    for name, share in (("int8", 0.15), ("fp16", 0.01)):
+        near = registry.load(tmp_path / f"{name}.safetensors", device="cpu").logits(images)
+        assert near.dtype == torch.float32 and not torch.equal(near, exact)
+        # Against how much the images differ among themselves: what a ranking feels.
+        assert (near - exact).std() < share * exact.std(), name

@@ -1,0 +1,220 @@
+"""The report: stored scores in, one page out that carries everything; sections fail alone; nothing is typed by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn_results import draw_results
+
+from cnndetect.bench.results import read_result
+from cnndetect.bench.tables import percent
+from cnndetect.errors import DataError, LayoutError, UnknownNameError
+from cnndetect.metrics.intervals import Interval
+from cnndetect.report import build
+from cnndetect.report.__main__ import main
+from cnndetect.report.build import build_report
+from cnndetect.report.inputs import Inputs, read_inputs
+from cnndetect.report.page import Section
+
+DRAWS = 20
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    return draw_results(tmp_path_factory.mktemp("results"), degradations=("none", "jpeg_75"))
+
+
+@pytest.fixture(scope="module")
+def made(results, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("report")
+    build_report(inputs_of(results), out, command="python -m cnndetect.report --suite 'a <b>'")
+    return out
+
+
+def inputs_of(results: Path, **options) -> Inputs:
+    return read_inputs("drawn", protocol="nocrop", results=[results], draws=DRAWS, **options)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Outline(HTMLParser):
+    """Tags, ids, heads and what is loaded."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.headings: list[int] = []
+        self.silent: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        known = dict(attrs)
+        self.ids += [known["id"]] if known.get("id") else []
+        self.links += [known["href"]] if tag == "a" else []
+        self.loaded += [known[key] for key in ("src", "srcset", "data") if key in known]
+        self.loaded += [known["href"]] if tag == "link" else []
+        if re.fullmatch(r"h\d", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "img" and not known.get("alt") or tag == "svg" and not known.get("aria-label"):
+            self.silent.append(tag)
+        if tag not in ("meta", "link", "img", "br", "path", "use", "rect", "input"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        known = dict(attrs)
+        self.ids += [known["id"]] if known.get("id") else []
+
+    def handle_endtag(self, tag):
+        if tag not in ("path", "use", "rect"):
+            assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+
+def test_the_page_is_whole_and_loads_nothing(made) -> None:
+    text = (made / "report.html").read_text(encoding="utf-8")
+    page = Outline(text)
+    assert not page.open and not page.silent
+    assert len(page.ids) == len(set(page.ids))
+    assert all(one.startswith("data:") for one in page.loaded)
+    assert "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'" in text
+    # Namespaces of SVG are names, no addresses that are asked for.
+    assert not re.search(r"(?:src|href)=\"https?:|url\(https?:|@import", text)
+    assert page.headings[0] == 1 and page.headings.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_every_link_leads_somewhere(made) -> None:
+    page = Outline((made / "report.html").read_text(encoding="utf-8"))
+    inside = [link[1:] for link in page.links if link.startswith("#")]
+    beside = [link for link in page.links if not link.startswith("#")]
+    assert set(inside) <= set(page.ids) and {"leaderboard", "forest", "comparison", "families", "provenance"} <= set(inside)
+    assert beside and all((made / link).is_file() for link in beside)
+
+
+def test_the_page_is_the_same_twice(made, results, tmp_path) -> None:
+    again = build_report(inputs_of(results), tmp_path, sections=["leaderboard", "comparison"])
+    assert again.page.is_file()
+    for name in ("figures/leaderboard.svg", "data/leaderboard-table.csv", "data/differences.csv"):
+        assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_every_figure_comes_as_png_svg_and_csv(made) -> None:
+    names = {path.stem for path in (made / "figures").glob("*.svg")}
+    assert {"leaderboard", "forest-crn", "forest-san", "differences", "roc-crn", "pr-crn", "scores-san"} <= names
+    assert names == {path.stem for path in (made / "figures").glob("*.png")} <= {path.stem for path in (made / "data").glob("*.csv")}
+    assert not list(made.rglob("*.tmp"))
+
+
+def test_numbers_are_those_of_the_stored_results(made, results) -> None:
+    text = (made / "report.html").read_text(encoding="utf-8")
+    for path in (results / "good" / "crn.nocrop.json", results / "poor" / "san.nocrop.json"):
+        stored = read_result(path).metrics["ap"]
+        assert percent(Interval(**stored)) in text
+        rows = {(row["detector"], row["family"]): row for row in rows_of(made / "data" / "ap-per-family.csv")}
+        assert float(rows[path.parent.name, path.name[:3]]["ap"]) == pytest.approx(stored["value"], abs=1e-8)
+    ranked = [row["detector"] for row in rows_of(made / "data" / "leaderboard-table.csv")]
+    assert ranked == ["good", "fair", "poor"] and "<strong>good</strong> ranks first" in text
+
+
+def test_two_processes_give_the_same_page(results, tmp_path) -> None:
+    pages = [build_report(inputs_of(results), tmp_path / str(jobs), sections=["forest", "ranks"], jobs=jobs).page for jobs in (1, 2)]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_only_what_was_asked_for(results, tmp_path) -> None:
+    report = build_report(inputs_of(results, detectors=["good"]), tmp_path, sections=["forest", "comparison"])
+    assert report.missing.keys() == {"comparison"} and "--detector FILE" in report.missing["comparison"]
+    assert list(report.seconds) == ["forest", "comparison"]
+    assert {path.name for path in report.files} >= {"forest-crn.svg"} and not (tmp_path / "figures" / "leaderboard.svg").exists()
+    with pytest.raises(UnknownNameError, match="Did you mean 'forest'"):
+        build_report(inputs_of(results), tmp_path, sections=["forst"])
+
+
+def test_a_section_that_fails_costs_only_itself(results, tmp_path, monkeypatch) -> None:
+    def broken(inputs: Inputs) -> Section:
+        raise DataError("The scores <are> gone. Make them again.")
+
+    monkeypatch.setitem(build.SECTIONS, "families", broken)
+    report = build_report(inputs_of(results), tmp_path, sections=["leaderboard", "families"])
+    text = report.page.read_text(encoding="utf-8")
+    assert report.failed == {"families": "The scores <are> gone. Make them again."}
+    assert "The scores &lt;are&gt; gone" in text and "ranks first" in text
+
+
+def test_sections_without_images_say_what_to_run(results, tmp_path) -> None:
+    report = build_report(inputs_of(results), tmp_path, sections=["audit"])
+    assert "python -m cnndetect.audit drawn" in report.missing["audit"]
+
+
+def test_an_incomplete_detector_has_no_rank(results, tmp_path) -> None:
+    here = tmp_path / "r"
+    shutil.copytree(results, here)
+    for path in (here / "good").glob("san.*"):
+        path.unlink()
+    inputs = inputs_of(here)
+    assert [s.detector for s in inputs.standings.complete] == ["fair", "poor"] and inputs.standings.incomplete == {"good": ("san",)}
+    build_report(inputs, tmp_path / "out", sections=["leaderboard", "forest", "families", "comparison", "ranks"])
+    assert "lacks san" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_command_line(results, tmp_path, capsys) -> None:
+    arguments = ["--suite", "drawn", "--results", str(results), "--out", str(tmp_path), "--draws", "10", "--section", "leaderboard"]
+    assert main([*arguments, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["page"] == str(tmp_path / "report.html") and answer["failed"] == {} and answer["seconds"] > 0
+    assert main([*arguments[:-1], "nothing"]) == 2
+    assert "error: Unknown section" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["--suite", "drawn"])
+    assert stop.value.code == 2
+
+
+def test_inputs_that_do_not_fit_are_named(results, tmp_path) -> None:
+    with pytest.raises(DataError, match=r"No results of drawn@1, crop224 .*found: drawn@1, nocrop.*--protocol crop224"):
+        read_inputs("drawn", protocol="crop224", results=[results])
+    with pytest.raises(DataError, match="No results of nobody"):
+        inputs_of(results, detectors=["good", "nobody"])
+    with pytest.raises(LayoutError):
+        read_inputs("no-such-suite", protocol="nocrop", results=[results])
+
+
+def test_results_that_cannot_be_compared_are_refused(results, tmp_path) -> None:
+    for key, value, words in (("fingerprint", "0" * 64, "not made from the same images"), ("identity", "others", "several weights")):
+        here = tmp_path / key
+        shutil.copytree(results, here)
+        path = here / "fair" / "crn.nocrop.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["provenance"][key] = value
+        path.write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(DataError, match=words):
+            inputs_of(here)
+    # The same run in two folders is one run.
+    twice = read_inputs("drawn", protocol="nocrop", results=[results, results], draws=DRAWS)
+    assert len(twice.rows) == 3
+
+
+def test_failed_images_count_and_are_shown(tmp_path) -> None:
+    from drawn_results import drawn_scores
+
+    from cnndetect.bench.results import result_of
+
+    scores = drawn_scores("good", "crn", "none", "nocrop", "drawn@1", 10, gap=3.0, failed=2)
+    scores.save(tmp_path / "r" / "good" / "crn.nocrop.npz")
+    result_of(scores, draws=5, seed=0).save(tmp_path / "r" / "good" / "crn.nocrop.json")
+    inputs = inputs_of(tmp_path / "r")
+    assert inputs.standings.complete[0].failed == 2
+    build_report(inputs, tmp_path / "out", sections=["leaderboard", "families"])
+    thresholds = [row["threshold_logit"] for row in rows_of(tmp_path / "out" / "data" / "roc-crn.csv")]
+    assert thresholds[0] == "inf" and np.isfinite([float(t) for t in thresholds[1:]]).all()
