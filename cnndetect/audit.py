@@ -42,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """The options of `python -m cnndetect.audit`."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.audit", description="Can real and fake be told apart by their files? Are pictures there twice?",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.audit",
+        description="Can real and fake be told apart by their files? Are pictures there twice?",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("suite", metavar="SUITE|FOLDER", help="all, mini, or a folder with 0_real/ and 1_fake/")
     parser.add_argument("--against", type=Path, metavar="DIR", help="a training folder: whatever is in both is a leak")
@@ -61,11 +64,25 @@ def audit_suite(suite: Suite, *, against: Sequence[FileFacts] = (), draws: int =
 
 def as_text(audits: Sequence[Audit]) -> str:
     """A table of verdicts, then each test set with its reasons."""
-    head = ["test set", "verdict", "real/fake", f"AP by files (bar {METADATA_BAR:.2f})", "AP by length",
-            f"AP by global statistics (bar {STATISTICS_BAR:.2f})", "doubles"]
+    head = [
+        "test set",
+        "verdict",
+        "real/fake",
+        f"AP by files (bar {METADATA_BAR:.2f})",
+        "AP by length",
+        f"AP by global statistics (bar {STATISTICS_BAR:.2f})",
+        "doubles",
+    ]
     rows = [
-        [a.name, a.verdict.upper() if a.verdict == BIASED else a.verdict, f"{a.real.count}/{a.fake.count}", shown(a.metadata),
-         shown(a.length), shown(a.statistics), sum(not p.same_photograph for p in a.pairs)]
+        [
+            a.name,
+            a.verdict.upper() if a.verdict == BIASED else a.verdict,
+            f"{a.real.count}/{a.fake.count}",
+            shown(a.metadata),
+            shown(a.length),
+            shown(a.statistics),
+            sum(not p.same_photograph for p in a.pairs),
+        ]
         for a in audits
     ]
     return "\n\n".join([tabulate(rows, head, tablefmt="github", disable_numparse=True), *map(_paragraph, audits)])

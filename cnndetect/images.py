@@ -174,9 +174,7 @@ def _recognise(stream: BinaryIO, name: str) -> Image.Image:
                 return factory(stream, "")
             except Exception as error:  # plugins raise any type on damaged bytes
                 raise _damaged(name, error) from error
-    raise ImageError(
-        f"{name} is not an image: it begins with {prefix[:8]!r}. Expected {', '.join(FORMATS)}, by content."
-    )
+    raise ImageError(f"{name} is not an image: it begins with {prefix[:8]!r}. Expected {', '.join(FORMATS)}, by content.")
 
 
 def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -267,7 +265,5 @@ def _eight_bit(values: np.ndarray, name: str) -> np.ndarray:
         raise ImageError(f"{name} holds NaN or infinity at {bad} places. Expected float in [0, 1]; mend them first.")
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
-        raise ImageError(
-            f"{name} has values from {low:g} to {high:g}. Expected float in [0, 1]; divide by 255, or undo the normalisation."
-        )
+        raise ImageError(f"{name} has values from {low:g} to {high:g}. Expected float in [0, 1]; divide by 255, or undo the normalisation.")
     return np.rint(values * np.float32(255)).astype(np.uint8)

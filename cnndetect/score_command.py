@@ -167,9 +167,7 @@ def _document(images: list[Row], failures: list[Row], detector: Detector) -> dic
         "detector": detector.name,
         "weights_sha256": detector.weights_sha256,
         "protocol": PROTOCOL,
-        "images": [
-            {"path": str(row.path), "fakeness": row.scored.fakeness, "logit": row.scored.logit} for row in images
-        ],
+        "images": [{"path": str(row.path), "fakeness": row.scored.fakeness, "logit": row.scored.logit} for row in images],
         "failed": [{"path": str(row.path), "error": row.scored.error} for row in failures],
     }
 

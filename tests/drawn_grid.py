@@ -24,9 +24,7 @@ AS_PUBLISHED = {
 Gaps = Mapping[tuple[str, str], tuple[float, float]]
 
 
-def draw_grid(
-    root: Path, *, gaps: Gaps = AS_PUBLISHED, seeds: Sequence[int] = (0, 1, 2), per_class: int = 60, twins: bool = False
-) -> Path:
+def draw_grid(root: Path, *, gaps: Gaps = AS_PUBLISHED, seeds: Sequence[int] = (0, 1, 2), per_class: int = 60, twins: bool = False) -> Path:
     """ROOT/runs and ROOT/results of trunk npr. twins: cells with equal gaps and seeds have equal logits."""
     for (augmentation, classes), (most, blurred) in gaps.items():
         for seed in seeds:

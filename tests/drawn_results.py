@@ -12,8 +12,15 @@ from cnndetect.scoring.scores import Scores
 
 
 def draw_results(
-    root: Path, *, detectors: Sequence[str] = ("good", "fair", "poor"), families: Sequence[str] = ("crn", "san"), per_class: int = 20,
-    degradations: Sequence[str] = ("none",), protocols: Sequence[str] = ("nocrop",), suite: str = "drawn@1", draws: int = 20,
+    root: Path,
+    *,
+    detectors: Sequence[str] = ("good", "fair", "poor"),
+    families: Sequence[str] = ("crn", "san"),
+    per_class: int = 20,
+    degradations: Sequence[str] = ("none",),
+    protocols: Sequence[str] = ("nocrop",),
+    suite: str = "drawn@1",
+    draws: int = 20,
 ) -> Path:
     """Results and scores below ``root``; the first detector is the best, the first family the easiest."""
     for place, detector in enumerate(detectors):
@@ -21,7 +28,12 @@ def draw_results(
             for degradation in degradations:
                 for protocol in protocols:
                     scores = drawn_scores(
-                        detector, family, degradation, protocol, suite, per_class,
+                        detector,
+                        family,
+                        degradation,
+                        protocol,
+                        suite,
+                        per_class,
                         gap=3.0 / (1 + place) / (1 + 0.1 * family_place) - 0.4 * (degradation != "none"),
                     )
                     middle = protocol if degradation == "none" else f"{protocol}.{degradation}"
@@ -43,9 +55,18 @@ def drawn_scores(
     clusters = [f"photo{index % per_class}" for index in range(2 * per_class)]
     errors = ["cannot be read" if np.isnan(logit) else "" for logit in logits]
     provenance = {
-        "detector": detector, "weights_sha256": None, "identity": f"weights of {detector}", "progan_only": True, "suite": suite,
-        "threshold_logit": None if detector == "poor" else 0.25, "test_set": family, "fingerprint": f"{hash_of(family):064x}",
-        "protocol": protocol, "degradation": degradation, "limit": None, "seed": 0,
+        "detector": detector,
+        "weights_sha256": None,
+        "identity": f"weights of {detector}",
+        "progan_only": True,
+        "suite": suite,
+        "threshold_logit": None if detector == "poor" else 0.25,
+        "test_set": family,
+        "fingerprint": f"{hash_of(family):064x}",
+        "protocol": protocol,
+        "degradation": degradation,
+        "limit": None,
+        "seed": 0,
     }
     return Scores(np.array(names), np.array(clusters), labels, logits, np.array(errors), provenance)
 

@@ -1,9 +1,9 @@
 """What was measured of the zoo in, the table of docs/zoo.md out.
 
-    python benchmarks/speed/zoo.py weights/zoo/*.pt > costs.jsonl
-    python -m cnndetect.zoo distance SUITE --floor FREE/generators > distances.json
-    python -m cnndetect.audit SUITE --json > audit.json
-    python benchmarks/campaigns/zoo_table.py weights/zoo costs.jsonl distances.json audit.json
+python benchmarks/speed/zoo.py weights/zoo/*.pt > costs.jsonl
+python -m cnndetect.zoo distance SUITE --floor FREE/generators > distances.json
+python -m cnndetect.audit SUITE --json > audit.json
+python benchmarks/campaigns/zoo_table.py weights/zoo costs.jsonl distances.json audit.json
 """
 
 from __future__ import annotations

@@ -127,8 +127,16 @@ def default_counts(names: Sequence[str]) -> list[str]:
 
 
 def make_cells(
-    trunk: str, *, data: Path, out: Path, augmentations: Sequence[str], seeds: Sequence[int], classes: dict[str, tuple[str, ...]],
-    diversity_augmentation: str, mini: bool = False, flags: Sequence[str] = (),
+    trunk: str,
+    *,
+    data: Path,
+    out: Path,
+    augmentations: Sequence[str],
+    seeds: Sequence[int],
+    classes: dict[str, tuple[str, ...]],
+    diversity_augmentation: str,
+    mini: bool = False,
+    flags: Sequence[str] = (),
 ) -> list[Cell]:
     """Every cell once, seed by seed, so that an early stop leaves whole rows of few seeds.
 

@@ -97,9 +97,7 @@ def judge(claim: Claim, grid: Grid, *, seed: int = 0) -> Finding:
     """
     absent = [f"{c.augmentation} with {c.classes} classes" for c in claim.weights if c not in grid.rows]
     absent += [name for name in claim.sets if name not in grid.test_sets]
-    columns = [
-        place for place, name in enumerate(grid.test_sets) if name not in claim.without and (not claim.sets or name in claim.sets)
-    ]
+    columns = [place for place, name in enumerate(grid.test_sets) if name not in claim.without and (not claim.sets or name in claim.sets)]
     if absent or not columns:
         return Finding(claim, None, (), f"no results of {', '.join(absent) or 'such families'}")
     rng = np.random.default_rng(seed)

@@ -64,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def pack_results(results: Path, archive: Path) -> None:
     """The results of the cells below ``results`` as a .tar.xz, the same bytes for the same files."""
+
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname, entry.mode = 0, 0, 0, "", "", 0o644
         return entry

@@ -78,8 +78,11 @@ def main(arguments: list[str] | None = None, *, run: Run | None = None) -> int:
 def grid_parser() -> argparse.ArgumentParser:
     """Options of the grid; what it does not know is for the trainer."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.ablation.run", description="Train detectors over augmentations, class counts and seeds.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.ablation.run",
+        description="Train detectors over augmentations, class counts and seeds.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="folder with train/ and val/")
     parser.add_argument("--out", type=Path, required=True, metavar="RUNS", help="a folder per cell: TRUNK-AUGMENTATION-cCLASSES-sSEED")
@@ -87,7 +90,10 @@ def grid_parser() -> argparse.ArgumentParser:
     parser.add_argument("--augmentations", nargs="+", default=list(AUGMENTATIONS), metavar="A", help=f"of {', '.join(AUGMENTATIONS)}")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S")
     parser.add_argument(
-        "--classes", nargs="+", default=None, metavar="N",
+        "--classes",
+        nargs="+",
+        default=None,
+        metavar="N",
         help="class counts, nested; 'all' alone leaves the other counts out (default: doublings below all, and all)",
     )
     parser.add_argument("--class-order", default="", metavar="A,B,C", help="in which classes join (default: shuffled by a fixed seed)")
@@ -104,8 +110,11 @@ def grid_parser() -> argparse.ArgumentParser:
 def score_parser() -> argparse.ArgumentParser:
     """Options of ``score``."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.ablation.run score", description="Bench every finished cell, into RESULTS/CELL/.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.ablation.run score",
+        description="Bench every finished cell, into RESULTS/CELL/.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--runs", type=Path, required=True, metavar="RUNS", help="what the grid wrote")
     parser.add_argument("--suite", required=True, help="as for python -m cnndetect.bench")

@@ -58,8 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """The options of `python -m cnndetect.analysis`."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.analysis", description="One analysis of a suite as figures and tables.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.analysis",
+        description="One analysis of a suite as figures and tables.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("what", choices=("spectra", "fakeness", "robustness", "maps"))
     parser.add_argument("--suite", default="mini", help="mini, or a folder with 0_real/ and 1_fake/ (default: mini)")
@@ -87,8 +90,10 @@ def _spectra(suite: Suite, options: argparse.Namespace) -> list[Path]:
             {"test_set": name, "down": peak.down, "right": peak.right, "factor": peak.factor} for peak in find_peaks(log_ratio(fake, real))
         ]
     return [
-        _figure(spectra(sets), options.out / "spectra.png"), _figure(radial_profiles(sets), options.out / "radial-profiles.png"),
-        _table(profile, options.out / "radial-profiles.csv"), _table(peaks, options.out / "spectrum-peaks.csv"),
+        _figure(spectra(sets), options.out / "spectra.png"),
+        _figure(radial_profiles(sets), options.out / "radial-profiles.png"),
+        _table(profile, options.out / "radial-profiles.csv"),
+        _table(peaks, options.out / "spectrum-peaks.csv"),
     ]
 
 
@@ -107,13 +112,23 @@ def _fakeness(suite: Suite, options: argparse.Namespace) -> list[Path]:
             for found in correlations(scores, measured[one.name], draws=options.draws):
                 series = f"{found.measure}, {CLASSES[found.label]}"
                 dots.setdefault(one.name, {})[series] = found.rho
-                rows.append({
-                    "detector": detector, "test_set": one.name, "measure": found.measure, "class": CLASSES[found.label],
-                    "count": found.count, "rho": found.rho.value, "low": found.rho.low, "high": found.rho.high,
-                })
+                rows.append(
+                    {
+                        "detector": detector,
+                        "test_set": one.name,
+                        "measure": found.measure,
+                        "class": CLASSES[found.label],
+                        "count": found.count,
+                        "rho": found.rho.value,
+                        "low": found.rho.low,
+                        "high": found.rho.high,
+                    }
+                )
             fakes = evenly(ranked(scores, one.root, label=1), options.limit or 20)
-            sheet = contact_sheet([(to_rgb_array(image.path), image.logit) for image in fakes],
-                                  title=f"{one.name}: fakes from least to most fake, logits of {detector}")
+            sheet = contact_sheet(
+                [(to_rgb_array(image.path), image.logit) for image in fakes],
+                title=f"{one.name}: fakes from least to most fake, logits of {detector}",
+            )
             written.append(_figure(sheet, options.out / f"fakeness-{detector}-{one.name}.png"))
         written.append(_figure(correlation_dots(dots, title=f"Fakeness and quality, {detector}"), options.out / f"quality-{detector}.png"))
     return [*written, _table(rows, options.out / "fakeness.csv")]
@@ -144,7 +159,9 @@ def _robustness(suite: Suite, options: argparse.Namespace) -> list[Path]:
         written.append(_figure(drawn, options.out / f"shifts-{name}.png"))
     rows = [
         {"detector": name, "test_set": test_set, **row}
-        for name, one in found.items() for test_set, points in {"all": one.overall, **one.by_set}.items() for row in as_rows(points)
+        for name, one in found.items()
+        for test_set, points in {"all": one.overall, **one.by_set}.items()
+        for row in as_rows(points)
     ]
     return [*written, _table(rows, options.out / "robustness.csv")]
 

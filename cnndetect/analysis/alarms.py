@@ -66,8 +66,15 @@ def alarms_of(scores: Scores, *, threshold: float) -> Alarms:
 
 
 def false_alarms(
-    detector: Detector, photos: Sequence[str | Path], *, degradations: Sequence[str] = ("none", "jpeg_75"),
-    split: str | None = None, limit: int | None = None, seed: int = 0, results: Path, progress: bool = False,
+    detector: Detector,
+    photos: Sequence[str | Path],
+    *,
+    degradations: Sequence[str] = ("none", "jpeg_75"),
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    results: Path,
+    progress: bool = False,
 ) -> list[Alarms]:
     """Score photographs at native size, once for each degradation, and count what is called fake.
 
@@ -135,8 +142,7 @@ def run_alarms(options: argparse.Namespace) -> int:
     else:
         head = ["detector", "degradation", "images", "photographs", "failed", "called fake"]
         cells = [
-            [r.detector, r.degradation, r.images, r.photographs, r.failed, f"{r.called_fake:.1%} [{r.low:.1%}, {r.high:.1%}]"]
-            for r in rows
+            [r.detector, r.degradation, r.images, r.photographs, r.failed, f"{r.called_fake:.1%} [{r.low:.1%}, {r.high:.1%}]"] for r in rows
         ]
         print(tabulate(cells, head, tablefmt="github"))
     return 1 if any(row.failed for row in rows) else 0

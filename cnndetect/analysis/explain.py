@@ -58,7 +58,12 @@ class Explanation:
 
 
 def explain(
-    img: Any, *, detector: DetectorLike = None, method: str = "auto", device: str | None = None, patch_px: int | None = None,
+    img: Any,
+    *,
+    detector: DetectorLike = None,
+    method: str = "auto",
+    device: str | None = None,
+    patch_px: int | None = None,
     stride_px: int | None = None,
 ) -> Explanation:
     """A map of where one image's logit comes from, at native size.
@@ -116,9 +121,7 @@ def class_activation(detector: Detector, array: np.ndarray) -> Explanation | Non
     return Explanation("cam", logit, heat, array.shape[:2])
 
 
-def occlusion(
-    detector: Detector, array: np.ndarray, *, patch_px: int | None = None, stride_px: int | None = None
-) -> Explanation:
+def occlusion(detector: Detector, array: np.ndarray, *, patch_px: int | None = None, stride_px: int | None = None) -> Explanation:
     """By how much the logit falls when a square is painted in the image's mean colour; each cell, the mean of its squares.
 
     array: uint8 [H, W, 3].  patch_px: side of the square, by default an eighth of the image's longer side and at least 32.
@@ -129,7 +132,7 @@ def occlusion(
     stride_px = max(1, patch_px // 2) if stride_px is None else stride_px
     if not 1 <= stride_px <= patch_px:
         raise ProtocolError(f"Got patch_px={patch_px}, stride_px={stride_px}. Expected 1 <= stride_px <= patch_px.")
-    image = prepare(array, "nocrop")                                            # [3, H, W]
+    image = prepare(array, "nocrop")  # [3, H, W]
     fill = image.mean(dim=(1, 2), keepdim=True)
     places = [(top, left) for top in _starts(height, patch_px, stride_px) for left in _starts(width, patch_px, stride_px)]
     logit = float(detector.logits(image[None])[0])
@@ -143,8 +146,9 @@ def occlusion(
     rows, columns = -(-height // stride_px), -(-width // stride_px)
     total, count = np.zeros((rows, columns)), np.zeros((rows, columns))
     for (top, left), fall in zip(places, falls, strict=True):
-        cells = slice(top // stride_px, -(-min(top + patch_px, height) // stride_px)), slice(
-            left // stride_px, -(-min(left + patch_px, width) // stride_px)
+        cells = (
+            slice(top // stride_px, -(-min(top + patch_px, height) // stride_px)),
+            slice(left // stride_px, -(-min(left + patch_px, width) // stride_px)),
         )
         total[cells] += fall
         count[cells] += 1
@@ -162,7 +166,7 @@ def overlay(img: Any, explanation: Explanation, *, scale: float | None = None) -
         raise ProtocolError(f"Got an image of {array.shape[:2]} and a map of {explanation.size_px}. Expected the image that was explained.")
     heat = explanation.at_native_size()
     full = scale if scale is not None else float(np.abs(explanation.heat).max())
-    strength = np.clip(np.abs(heat) / (full or 1.0), 0, 1)[:, :, None] * 0.75    # [H, W, 1]
+    strength = np.clip(np.abs(heat) / (full or 1.0), 0, 1)[:, :, None] * 0.75  # [H, W, 1]
     grey = np.asarray(Image.fromarray(array).convert("L"), dtype=np.float64)[:, :, None]
     colour = np.where(heat[:, :, None] > 0, np.array(_RAISES), np.array(_LOWERS))
     return (grey * (1 - strength) + colour * strength).round().astype(np.uint8)

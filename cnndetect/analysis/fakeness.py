@@ -128,9 +128,7 @@ def feature_distances(features: np.ndarray, samples: Sequence[Sample]) -> np.nda
     return found
 
 
-def correlations(
-    scores: Scores, measures: dict[str, dict[str, float]], *, draws: int = DRAWS, seed: int = 0
-) -> list[Correlation]:
+def correlations(scores: Scores, measures: dict[str, dict[str, float]], *, draws: int = DRAWS, seed: int = 0) -> list[Correlation]:
     """Of fakeness with every measure, in each class apart, with 95 % intervals over photographs.
 
     Across both classes together it would mostly say that the classes differ. Positive: the fakest have more of it.

@@ -37,14 +37,20 @@ EXAMPLES = """examples:
 def robustness_parser() -> argparse.ArgumentParser:
     """The options of the robustness runs."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.bench robustness", description="Average precision and the shift of both classes under degradations.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.bench robustness",
+        description="Average precision and the shift of both classes under degradations.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--suite", default="mini", help="mini, or a folder with 0_real/ and 1_fake/ (default: mini)")
     parser.add_argument("--detector", action="append", default=None, metavar="NAME|FILE|MODULE:FACTORY", help="repeatable")
     parser.add_argument("--protocol", default=Options.protocol, help="nocrop (native size) or crop224 (default: %(default)s)")
     parser.add_argument(
-        "--degradations", nargs="+", default=["short"], metavar="NAME",
+        "--degradations",
+        nargs="+",
+        default=["short"],
+        metavar="NAME",
         help=f"names, or groups: {', '.join(GROUPS)} (default: short)",
     )
     parser.add_argument("--results", default=None, metavar="DIR", help="where scores are kept (default: see cnndetect/paths.py)")
@@ -94,8 +100,15 @@ def as_text(found: Robustness) -> str:
     """A table over all test sets, then AP by test set."""
     head = ["degradation", "AP", "reals move by", "fakes move by", "reals above", "fakes above", "what moves"]
     rows = [
-        [point.degradation + (" *" if point.resized else ""), _percent(point.ap), _shift(point.real_shift), _shift(point.fake_shift),
-         _share(point.reals_above), _share(point.fakes_above), point.reading]
+        [
+            point.degradation + (" *" if point.resized else ""),
+            _percent(point.ap),
+            _shift(point.real_shift),
+            _shift(point.fake_shift),
+            _share(point.reals_above),
+            _share(point.fakes_above),
+            point.reading,
+        ]
         for point in found.overall
     ]
     title = f"{found.detector} on {found.suite}, protocol {found.protocol}: median shifts of logits, clean spread {found.spread:.2f}"
@@ -113,8 +126,12 @@ def as_plain(found: Robustness) -> dict[str, object]:
     """For JSON; NaN becomes null."""
     by_set = {name: _no_nan(as_rows(points)) for name, points in found.by_set.items()}
     return {
-        "detector": found.detector, "suite": found.suite, "protocol": found.protocol, "spread": found.spread,
-        "overall": _no_nan(as_rows(found.overall)), "by_set": by_set,
+        "detector": found.detector,
+        "suite": found.suite,
+        "protocol": found.protocol,
+        "spread": found.spread,
+        "overall": _no_nan(as_rows(found.overall)),
+        "by_set": by_set,
     }
 
 
@@ -122,7 +139,9 @@ def write_csv(path: Path, found: Sequence[Robustness]) -> None:
     """One row a detector, test set ("all" for all of them) and degradation; whole or not at all."""
     rows = [
         {"detector": one.detector, "suite": one.suite, "protocol": one.protocol, "test_set": name, **row}
-        for one in found for name, points in {"all": one.overall, **one.by_set}.items() for row in as_rows(points)
+        for one in found
+        for name, points in {"all": one.overall, **one.by_set}.items()
+        for row in as_rows(points)
     ]
     temporary = path.with_name(path.name + ".tmp")
     try:

@@ -42,9 +42,7 @@ def _bench(options: argparse.Namespace) -> int:
     from cnndetect.detectors.registry import load
     from cnndetect.paths import results_root
 
-    settings = Options(
-        options.protocol, options.degradation, options.limit, options.batch_size, options.draws, options.seed, options.rerun
-    )
+    settings = Options(options.protocol, options.degradation, options.limit, options.batch_size, options.draws, options.seed, options.rerun)
     suites, detectors = find_suites(options.suite), options.detector or [None]
     if options.dry_run:
         print(plan(suites, detectors, settings, results_root(options.results)))

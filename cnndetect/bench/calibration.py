@@ -64,9 +64,7 @@ def calibration_rows(detector: Detector, results: Path, *, protocol: str = "nocr
         if _is_of(scores, detector):
             # Test sets of a suite that has a folder of its own are named with it, as two suites may both have a "biggan".
             name = (path.parent.relative_to(folder) / scores.provenance["test_set"]).as_posix()
-            rows.append(
-                calibration_row(name, scores.at_worst(), threshold=detector.threshold_logit, temperature=detector.temperature)
-            )
+            rows.append(calibration_row(name, scores.at_worst(), threshold=detector.threshold_logit, temperature=detector.temperature))
     if not rows:
         raise DataError(
             f"{results / detector.name} has no scores of these weights of {detector.name} under {protocol}. "

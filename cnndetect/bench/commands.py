@@ -26,8 +26,11 @@ EXAMPLES = """examples:
 def bench_parser() -> argparse.ArgumentParser:
     """Options of a run; unknown ones are errors."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.bench", description="Average precision of detectors on generator families.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.bench",
+        description="Average precision of detectors on generator families.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     suites = "all, mini, forensynths-11, forensynths-13, or a folder with 0_real/ and 1_fake/"
     parser.add_argument("--suite", default="all", help=f"{suites} (default: all)")
@@ -53,12 +56,18 @@ def bench_parser() -> argparse.ArgumentParser:
 def leaderboard_parser() -> argparse.ArgumentParser:
     """Options of the leaderboard."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.bench leaderboard", description="Rebuild the leaderboard from result files.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.bench leaderboard",
+        description="Rebuild the leaderboard from result files.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--results", default=None, type=Path, metavar="DIR", help="default: the results that ship with the package")
     parser.add_argument(
-        "--out", default=None, type=Path, metavar="FILE",
+        "--out",
+        default=None,
+        type=Path,
+        metavar="FILE",
         help="file to write (default: benchmarks/LEADERBOARD.md of a checkout, none with --results); printed in any case",
     )
     parser.add_argument(

@@ -86,8 +86,15 @@ def compare(a: Contestant, b: Contestant) -> Comparison:
 
 
 def contestants(
-    results: str | Path, detectors: Sequence[str] = (), *, suite: str | None = None, protocol: str = "nocrop", degradation: str = "none",
-    draws: int = DRAWS, seed: int = 0, only: Callable[[str], object] = bool,
+    results: str | Path,
+    detectors: Sequence[str] = (),
+    *,
+    suite: str | None = None,
+    protocol: str = "nocrop",
+    degradation: str = "none",
+    draws: int = DRAWS,
+    seed: int = 0,
+    only: Callable[[str], object] = bool,
 ) -> tuple[str, list[Contestant], dict[str, tuple[str, ...]]]:
     """Title of the suite, every detector of one condition with all its test sets, and what the others lack.
 
@@ -116,8 +123,14 @@ def contestants(
 
 
 def paired(
-    results: str | Path, detectors: Sequence[str] = (), *, suite: str | None = None, protocol: str = "nocrop", degradation: str = "none",
-    draws: int = DRAWS, seed: int = 0,
+    results: str | Path,
+    detectors: Sequence[str] = (),
+    *,
+    suite: str | None = None,
+    protocol: str = "nocrop",
+    degradation: str = "none",
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Paired:
     """Every pair of detectors, the one with the higher macro mean AP first. Arguments and errors: see ``contestants``."""
     title, found, incomplete = contestants(
@@ -138,8 +151,11 @@ def paired_table(found: Paired) -> str:
     names = list(found.comparisons[0].by_set)
     cells = [[f"{c.a} − {c.b}", *(points(c.by_set[n]) + " *" * excludes_zero(c.by_set[n]) for n in names)] for c in found.comparisons]
     parts = [
-        head, markdown(["A", "B", "macro mean AP", "distinguishable"], macro), _note(found),
-        "Test set by test set (* the interval excludes 0)", markdown(["A − B", *names], cells),
+        head,
+        markdown(["A", "B", "macro mean AP", "distinguishable"], macro),
+        _note(found),
+        "Test set by test set (* the interval excludes 0)",
+        markdown(["A − B", *names], cells),
     ]
     if found.incomplete:
         lacking = "; ".join(f"{name} lacks {', '.join(sets)}" for name, sets in found.incomplete.items())
@@ -174,9 +190,11 @@ def points(interval: Interval) -> str:
 def paired_parser() -> argparse.ArgumentParser:
     """Options of ``python -m cnndetect.bench paired``."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.bench paired", description="Differences between detectors on the same images, by a paired bootstrap.",
+        prog="python -m cnndetect.bench paired",
+        description="Differences between detectors on the same images, by a paired bootstrap.",
         epilog="example:\n  python -m cnndetect.bench paired --results benchmarks/results --suite mini",
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--results", default=None, type=Path, metavar="DIR", help="default: the results that ship with the package")
     parser.add_argument("--detector", nargs="+", action="extend", default=[], metavar="NAME", help="default: every detector with results")

@@ -37,8 +37,16 @@ class Ranked:
         """The row of a CSV, in the order of COLUMNS."""
         c = self.condition
         return [
-            self.detector, c.suite, c.protocol, c.degradation, self.families, self.macro_ap, self.rank,
-            "" if self.macro_ap_diff is None else self.macro_ap_diff, "" if self.rank_diff is None else self.rank_diff, base.title,
+            self.detector,
+            c.suite,
+            c.protocol,
+            c.degradation,
+            self.families,
+            self.macro_ap,
+            self.rank,
+            "" if self.macro_ap_diff is None else self.macro_ap_diff,
+            "" if self.rank_diff is None else self.rank_diff,
+            base.title,
         ]
 
 

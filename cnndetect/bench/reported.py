@@ -105,8 +105,7 @@ def read_reported(path: str | Path) -> Reported:
             ReportedRow(**{**row, "values": _fractions(row["values"]), "mean": _fraction(row.get("mean"))}) for row in content["rows"]
         )
         means = tuple(
-            ReportedMean(**{**row, "accuracy": _fraction(row.get("accuracy")), "ap": _fraction(row.get("ap"))})
-            for row in content["means"]
+            ReportedMean(**{**row, "accuracy": _fraction(row.get("accuracy")), "ap": _fraction(row.get("ap"))}) for row in content["means"]
         )
         found = Reported(content["sources"], rows, means)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -123,9 +122,7 @@ def read_reported(path: str | Path) -> Reported:
 def differences(reported: Reported, results: Iterable[Result]) -> list[Difference]:
     """Every published figure of an official checkpoint that was measured here on the same test set."""
     kept = list(results)
-    return [
-        Difference(found.row, test_set, value) for found in _all_measured(reported, kept) for test_set, value in found.values.items()
-    ]
+    return [Difference(found.row, test_set, value) for found in _all_measured(reported, kept) for test_set, value in found.values.items()]
 
 
 def reported_section(reported: Reported, results: Iterable[Result]) -> str:
@@ -196,9 +193,7 @@ def _cell(row: ReportedRow, test_set: str, value: float | None) -> str:
 
 def _means(means: Sequence[ReportedMean]) -> str:
     order = sorted(means, key=lambda row: (int(row.data), -(row.ap or 0), -(row.accuracy or 0)))
-    lines = [
-        [_title(row), row.data, row.trained_on, _percent(row.accuracy), _percent(row.ap), row.source, row.note] for row in order
-    ]
+    lines = [[_title(row), row.data, row.trained_on, _percent(row.accuracy), _percent(row.ap), row.source, row.note] for row in order]
     return markdown(["detector", "sets", "trained on", "accuracy", "AP", "source", "note"], lines)
 
 

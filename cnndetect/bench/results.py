@@ -81,15 +81,26 @@ def result_of(scores: Scores, *, draws: int, seed: int) -> Result:
     """Figures of Scores; failed images count at their worst. Needs no network."""
     known = scores.provenance
     worst = scores.at_worst()
-    found = set_metrics(
-        worst.labels, worst.logits, clusters=worst.clusters, threshold=known["threshold_logit"], draws=draws, seed=seed
-    )
+    found = set_metrics(worst.labels, worst.logits, clusters=worst.clusters, threshold=known["threshold_logit"], draws=draws, seed=seed)
     return Result(
-        detector=known["detector"], test_set=known["test_set"], suite=known["suite"], protocol=known["protocol"],
-        degradation=known["degradation"], threshold_logit=known["threshold_logit"], progan_only=known["progan_only"],
-        n_real=int((scores.labels == 0).sum()), n_fake=int((scores.labels == 1).sum()), n_failed=int(scores.failed.sum()),
+        detector=known["detector"],
+        test_set=known["test_set"],
+        suite=known["suite"],
+        protocol=known["protocol"],
+        degradation=known["degradation"],
+        threshold_logit=known["threshold_logit"],
+        progan_only=known["progan_only"],
+        n_real=int((scores.labels == 0).sum()),
+        n_fake=int((scores.labels == 1).sum()),
+        n_failed=int(scores.failed.sum()),
         failed=_named_failures(scores),
-        draws=draws, seed=seed, limit=known["limit"], metrics=asdict(found), provenance=known, versions=_versions(), commit=_commit(),
+        draws=draws,
+        seed=seed,
+        limit=known["limit"],
+        metrics=asdict(found),
+        provenance=known,
+        versions=_versions(),
+        commit=_commit(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -139,8 +139,14 @@ def result_path(results: Path, detector: str, test_set: str, options: Options, p
 
 
 def _one(
-    detector: Detector, suite: Suite, test_set: TestSet, samples: tuple[Sample, ...], options: Options, results: Path,
-    advance: Callable[[int], Any], known: Known,
+    detector: Detector,
+    suite: Suite,
+    test_set: TestSet,
+    samples: tuple[Sample, ...],
+    options: Options,
+    results: Path,
+    advance: Callable[[int], Any],
+    known: Known,
 ) -> tuple[Result, Scores]:
     path = result_path(results, detector.name, test_set.name, options, test_set.place)
     scores_path = path.with_suffix(".npz")
@@ -148,10 +154,18 @@ def _one(
     drawn_together = zip(samples, official_clusters(test_set.official, samples, known_contents), strict=True)
     samples = tuple(replace(sample, cluster=cluster) for sample, cluster in drawn_together)
     provenance = {
-        "detector": detector.name, "weights_sha256": detector.weights_sha256, "identity": detector.identity,
-        "threshold_logit": detector.threshold_logit, "progan_only": detector.progan_only, "suite": suite.title,
-        "test_set": test_set.name, "fingerprint": fingerprint(samples, known_contents=known_contents),
-        "protocol": options.protocol, "degradation": options.degradation, "limit": options.limit, "seed": options.seed,
+        "detector": detector.name,
+        "weights_sha256": detector.weights_sha256,
+        "identity": detector.identity,
+        "threshold_logit": detector.threshold_logit,
+        "progan_only": detector.progan_only,
+        "suite": suite.title,
+        "test_set": test_set.name,
+        "fingerprint": fingerprint(samples, known_contents=known_contents),
+        "protocol": options.protocol,
+        "degradation": options.degradation,
+        "limit": options.limit,
+        "seed": options.seed,
     }
     # A detector that nothing proves to be the one of an earlier run is scored again.
     trusted = detector.identity is not None and not options.rerun

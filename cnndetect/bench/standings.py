@@ -66,24 +66,33 @@ def standings(rows: Mapping[str, Mapping[str, Run]], *, draws: int, seed: int) -
         first = row[0].result
         pooled = pooled_average_precision([run.scores.at_worst() for run in row], draws=draws, seed=seed)
         means = {f: float(np.mean([run.result.metrics[f]["value"] for run in row])) for f in FIGURES}
-        found.append(Standing(
-            detector, drawn[detector].macro, pooled, float(ranks[place]), float(low[place]), float(high[place]), means,
-            sum(run.result.n_failed for run in row), first.progan_only, first.threshold_logit, drawn[detector],
-        ))
+        found.append(
+            Standing(
+                detector,
+                drawn[detector].macro,
+                pooled,
+                float(ranks[place]),
+                float(low[place]),
+                float(high[place]),
+                means,
+                sum(run.result.n_failed for run in row),
+                first.progan_only,
+                first.threshold_logit,
+                drawn[detector],
+            )
+        )
     found.sort(key=lambda standing: (standing.rank, standing.detector))
     return Standings(tuple(names), tuple(found), incomplete)
 
 
 def differences(complete: tuple[Standing, ...]) -> dict[tuple[str, str], Interval]:
     """(a, b) -> macro mean AP of a minus that of b, paired: both on the same bootstrap draws. a stands above b."""
-    return {
-        (a.detector, b.detector): a.drawn.minus(b.drawn) for place, a in enumerate(complete) for b in complete[place + 1 :]
-    }
+    return {(a.detector, b.detector): a.drawn.minus(b.drawn) for place, a in enumerate(complete) for b in complete[place + 1 :]}
 
 
 def _rank_interval(drawn: list[Drawn], ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not drawn or not len(drawn[0].draws):
         return np.full(len(ranks), np.nan), np.full(len(ranks), np.nan)
-    every = rankdata(-np.array([one.draws.mean(axis=1) for one in drawn]), axis=0)      # [detectors, draws]
+    every = rankdata(-np.array([one.draws.mean(axis=1) for one in drawn]), axis=0)  # [detectors, draws]
     low, high = np.percentile(every, [2.5, 97.5], axis=1)
     return np.minimum(low, ranks), np.maximum(high, ranks)

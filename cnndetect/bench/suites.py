@@ -116,9 +116,7 @@ def _official(facts: SuiteFacts) -> Suite:
             f"Get what is missing with: python -m cnndetect.data get {facts.dataset}{only}"
         )
     groups = find_groups(DATASETS[facts.dataset], facts.groups)
-    return Suite(
-        facts.name, facts.version, tuple(TestSet(group.title, root / group.name, facts.name, group.name) for group in groups)
-    )
+    return Suite(facts.name, facts.version, tuple(TestSet(group.title, root / group.name, facts.name, group.name) for group in groups))
 
 
 def _absent(facts: SuiteFacts) -> list[Group]:

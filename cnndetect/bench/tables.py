@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 STYLES = ("github", "latex", "csv", "json")
 
 COLUMNS = {
-    "ap": "AP", "auc": "AUC", "accuracy_real": "acc real", "accuracy_fake": "acc fake", "accuracy_real_fitted": "acc real*",
-    "accuracy_fake_fitted": "acc fake*", "tpr_at_fpr_1": "TPR@1%", "tpr_at_fpr_5": "TPR@5%", "ece": "ECE",
+    "ap": "AP",
+    "auc": "AUC",
+    "accuracy_real": "acc real",
+    "accuracy_fake": "acc fake",
+    "accuracy_real_fitted": "acc real*",
+    "accuracy_fake_fitted": "acc fake*",
+    "tpr_at_fpr_1": "TPR@1%",
+    "tpr_at_fpr_5": "TPR@5%",
+    "ece": "ECE",
 }
 
 
@@ -63,13 +70,21 @@ def percent(interval: Interval) -> str:
 def as_plain(benchmark: Benchmark) -> dict:
     """JSON values: fractions, NaN as None."""
     return {
-        "detector": benchmark.detector, "suite": benchmark.suite, "is_result": benchmark.is_result,
+        "detector": benchmark.detector,
+        "suite": benchmark.suite,
+        "is_result": benchmark.is_result,
         "notes": suite_notes(benchmark.suite, [r.test_set for r in benchmark.results]),
-        "macro_ap": _plain(asdict(benchmark.macro)), "pooled_ap": _plain(asdict(benchmark.pooled)),
+        "macro_ap": _plain(asdict(benchmark.macro)),
+        "pooled_ap": _plain(asdict(benchmark.pooled)),
         "test_sets": {
             r.test_set: {
-                "n_real": r.n_real, "n_fake": r.n_fake, "n_failed": r.n_failed, "failed": r.failed, "protocol": r.protocol,
-                "degradation": r.degradation, "threshold_logit": r.threshold_logit,
+                "n_real": r.n_real,
+                "n_fake": r.n_fake,
+                "n_failed": r.n_failed,
+                "failed": r.failed,
+                "protocol": r.protocol,
+                "degradation": r.degradation,
+                "threshold_logit": r.threshold_logit,
                 "metrics": {name: _plain(value) for name, value in r.metrics.items()},
             }
             for r in benchmark.results

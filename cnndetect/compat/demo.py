@@ -22,8 +22,11 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     """Score one image: 0 done, 1 failed, 2 misused."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.compat.demo", description="The original demo.py.", epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.compat.demo",
+        description="The original demo.py.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("-f", "--file", type=Path, required=True, metavar="IMAGE")
     parser.add_argument("-m", "--model_path", default=DEFAULT_MODEL, metavar="FILE|NAME", help="default: %(default)s")

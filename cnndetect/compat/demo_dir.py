@@ -66,8 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.compat.demo_dir", description="The original demo_dir.py.", epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.compat.demo_dir",
+        description="The original demo_dir.py.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("-d", "--dir", nargs="+", type=Path, required=True, metavar="FOLDER", help="each with 0_real/ and 1_fake/")
     parser.add_argument("-m", "--model_path", default=DEFAULT_MODEL, metavar="FILE|NAME", help="default: %(default)s")
@@ -117,6 +120,7 @@ def _sizes_only(samples: Sequence[Sample], protocol: Protocol, options: argparse
 
 def _images(samples: Sequence[Sample], sizes: Sizes, protocol: Protocol, *, workers: int) -> Iterator[np.ndarray | Path]:
     """Decoded images; a file that cannot be decoded passes as its path, so that whoever opens it says why."""
+
     def decode(sample: Sample) -> np.ndarray | Path:
         try:
             return to_rgb_array(sample.path)

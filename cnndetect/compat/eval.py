@@ -38,8 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = Options(
-            protocol="nocrop" if options.no_crop else "crop224", degradation=_degradation(options), batch_size=options.batch_size,
-            draws=0, rerun=options.rerun,
+            protocol="nocrop" if options.no_crop else "crop224",
+            degradation=_degradation(options),
+            batch_size=options.batch_size,
+            draws=0,
+            rerun=options.rerun,
         )
         sets = [TestSet(val, options.dataroot / val) for val in options.vals]
         absent = [test_set.name for test_set in sets if not test_set.root.is_dir()]
@@ -62,8 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.compat.eval", description="The original eval.py, its eval_config.py as options.", epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.compat.eval",
+        description="The original eval.py, its eval_config.py as options.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--dataroot", type=Path, default=Path("dataset/test"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--vals", nargs="+", default=list(VALS), metavar="NAME", help="sub-folders of dataroot; default: all 13")

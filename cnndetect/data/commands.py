@@ -32,8 +32,11 @@ examples:
 def data_parser() -> argparse.ArgumentParser:
     """The command line, one sub-command per verb."""
     main = argparse.ArgumentParser(
-        prog="python -m cnndetect.data", description="The released images of Wang et al., CVPR 2020: list, fetch, verify.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.data",
+        description="The released images of Wang et al., CVPR 2020: list, fetch, verify.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     verbs = main.add_subparsers(required=True, metavar="VERB")
 
@@ -68,7 +71,9 @@ def _ls(options: argparse.Namespace) -> tuple[dict[str, Any], str, bool]:
     rows = [_summary(dataset) for dataset in DATASETS.values()]
     table = tabulate(
         [[r["name"], r["split"], f"{r['real']}/{r['fake']}", size_text(r["bytes"]), f"{len(r['here'])}/{r['groups']}"] for r in rows],
-        ["name", "split", "real/fake", "archive", "groups here"], tablefmt="plain", disable_numparse=True,
+        ["name", "split", "real/fake", "archive", "groups here"],
+        tablefmt="plain",
+        disable_numparse=True,
     )
     suites = "\n".join(f"suite {facts.name}@{facts.version}: {len(facts.groups)} groups of {facts.dataset}" for facts in SUITES.values())
     return {"root": str(data_root()), "datasets": rows}, f"{table}\n\n{suites}\nfolder: {data_root()}", True
@@ -78,20 +83,36 @@ def _info(options: argparse.Namespace) -> tuple[dict[str, Any], str, bool]:
     dataset, groups = find_dataset(options.name), named_groups(options.name)
     flaws = flaw_lines(dataset.name, [group.name for group in groups])
     plain = _summary(dataset) | {
-        "name": options.name, "groups": [asdict(group) | {"real": group.real, "fake": group.fake} for group in groups],
-        "real": sum(group.real for group in groups), "fake": sum(group.fake for group in groups), "layout": dataset.layout,
-        "files": [asdict(part) for part in dataset.parts], "licence": dataset.licence, "terms": dataset.terms,
-        "citation": dataset.citation, "flaws": flaws,
+        "name": options.name,
+        "groups": [asdict(group) | {"real": group.real, "fake": group.fake} for group in groups],
+        "real": sum(group.real for group in groups),
+        "fake": sum(group.fake for group in groups),
+        "layout": dataset.layout,
+        "files": [asdict(part) for part in dataset.parts],
+        "licence": dataset.licence,
+        "terms": dataset.terms,
+        "citation": dataset.citation,
+        "flaws": flaws,
     }
     table = tabulate(
         [[g.name, g.family, g.reals_from, len(g.classes), f"{g.real}/{g.fake}", g.size, g.formats] for g in groups],
-        ["group", "family", "reals", "classes", "real/fake", "size (px)", "files"], tablefmt="plain", disable_numparse=True,
+        ["group", "family", "reals", "classes", "real/fake", "size (px)", "files"],
+        tablefmt="plain",
+        disable_numparse=True,
     )
     lines = [
-        dataset.title, f"layout: {dataset.layout}", "", table, "",
+        dataset.title,
+        f"layout: {dataset.layout}",
+        "",
+        table,
+        "",
         f"all: {plain['real']} real, {plain['fake']} fake",
         *(f"archive: {part.name}, {size_text(part.bytes)}, sha256 {part.sha256 or 'not published'}" for part in dataset.parts),
-        "", "known flaws:", *([f"- {line}" for line in flaws] or ["- none is known"]), "", _terms(dataset),
+        "",
+        "known flaws:",
+        *([f"- {line}" for line in flaws] or ["- none is known"]),
+        "",
+        _terms(dataset),
     ]
     return plain, "\n".join(lines), True
 
@@ -124,7 +145,12 @@ def _get(options: argparse.Namespace) -> tuple[dict[str, Any], str, bool]:
     find_groups(dataset, only)
     _accept(dataset, options.yes)
     done = fetch(
-        dataset, only=only, dest=options.dest, mirrors=options.mirror, from_archive=options.from_archive, whole=options.whole,
+        dataset,
+        only=only,
+        dest=options.dest,
+        mirrors=options.mirror,
+        from_archive=options.from_archive,
+        whole=options.whole,
     )
     lines = [
         f"{done.folder}: {done.written} files written ({size_text(done.bytes)}), {done.kept} were here already, {len(done.failed)} failed",
@@ -151,9 +177,15 @@ def _terms(dataset: Dataset) -> str:
 
 def _summary(dataset: Dataset) -> dict[str, Any]:
     return {
-        "name": dataset.name, "title": dataset.title, "split": dataset.split, "groups": len(dataset.groups),
-        "real": sum(group.real for group in dataset.groups.values()), "fake": sum(group.fake for group in dataset.groups.values()),
-        "bytes": dataset.bytes, "folder": str(folder_of(dataset)), "here": _here(dataset),
+        "name": dataset.name,
+        "title": dataset.title,
+        "split": dataset.split,
+        "groups": len(dataset.groups),
+        "real": sum(group.real for group in dataset.groups.values()),
+        "fake": sum(group.fake for group in dataset.groups.values()),
+        "bytes": dataset.bytes,
+        "folder": str(folder_of(dataset)),
+        "here": _here(dataset),
     }
 
 

@@ -51,8 +51,7 @@ def scan(root: str | Path) -> tuple[Sample, ...]:
     sets = find_sets(root)
     if not sets:
         raise LayoutError(
-            f"{root} holds no test set (found: {_found(root)}). "
-            f"Expected {REAL}/ and {FAKE}/, at the top or one folder per class."
+            f"{root} holds no test set (found: {_found(root)}). Expected {REAL}/ and {FAKE}/, at the top or one folder per class."
         )
     samples = [sample for folder in sets for sample in _scan_one(folder, root)]
     return tuple(sorted(samples, key=lambda sample: (sample.label, sample.relative)))

@@ -24,8 +24,11 @@ EXAMPLES = """examples:
 def parser() -> argparse.ArgumentParser:
     """The command line, one sub-command per verb."""
     main = argparse.ArgumentParser(
-        prog="python -m cnndetect.detectors", description="Detectors by name: which there are, and the official ones on request.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.detectors",
+        description="Detectors by name: which there are, and the official ones on request.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     verbs = main.add_subparsers(required=True, metavar="VERB")
 
@@ -57,9 +60,7 @@ def _list(options: argparse.Namespace) -> None:
         {"name": name, "here": (weights_root() / record.file).is_file(), "licence": record.licence, "default": name == DEFAULT_DETECTOR}
         for name, record in WEIGHTS.items()
     ]
-    rows += [
-        {"name": name, "here": is_fetched(record), "licence": record.licence, "default": False} for name, record in OFFICIAL.items()
-    ]
+    rows += [{"name": name, "here": is_fetched(record), "licence": record.licence, "default": False} for name, record in OFFICIAL.items()]
     if options.json:
         print(json.dumps(rows, indent=1, sort_keys=True))
         return
@@ -92,8 +93,12 @@ def _get(options: argparse.Namespace) -> None:
     if not is_fetched(record, folder=options.dest):
         print(LICENCE, file=sys.stderr)
     path = fetch_official(
-        record, accept_licence=options.yes or _asked(record, options), source=options.from_file, folder=options.dest,
-        keep_checkpoint=options.keep_checkpoint, progress=True,
+        record,
+        accept_licence=options.yes or _asked(record, options),
+        source=options.from_file,
+        folder=options.dest,
+        keep_checkpoint=options.keep_checkpoint,
+        progress=True,
     )
     if options.dest:
         print(f"It is found by its name where CNNDETECT_OFFICIAL={options.dest} is set; by its path anywhere.", file=sys.stderr)

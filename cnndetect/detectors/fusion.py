@@ -173,9 +173,11 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ProtocolError(f"{given} has no weights file. Expected registered detectors or weights files.")
             named.append((_relative(given, options.out), detector.weights_sha256))
             degradations = options.degradation or ("none",)
-            stored.append(validation_logits(
-                detector, options.val, degradations=degradations, max_images=options.max_images, store=options.logits, progress=True
-            ))
+            stored.append(
+                validation_logits(
+                    detector, options.val, degradations=degradations, max_images=options.max_images, store=options.logits, progress=True
+                )
+            )
         record = fit_fusion(named, stored)
         record.save(options.out)
     except (CnndetectError, OSError) as error:

@@ -113,8 +113,13 @@ def official_names() -> dict[str, OfficialRecord]:
 
 
 def fetch_official(
-    record: OfficialRecord, *, accept_licence: bool, source: str | Path | None = None, folder: str | Path | None = None,
-    keep_checkpoint: bool = True, progress: bool = False,
+    record: OfficialRecord,
+    *,
+    accept_licence: bool,
+    source: str | Path | None = None,
+    folder: str | Path | None = None,
+    keep_checkpoint: bool = True,
+    progress: bool = False,
 ) -> Path:
     """Have the weights ready to load, and return their safetensors; what is ready already is not fetched again.
 
@@ -129,9 +134,7 @@ def fetch_official(
     root.mkdir(parents=True, exist_ok=True)
     check_room(root, _ROOM if source is None else _ROOM // 3, what=record.file)
     if source is None:
-        checkpoint = download(
-            record.urls, root / record.file, size=record.size, sha256=record.sha256, md5=record.md5, progress=progress
-        )
+        checkpoint = download(record.urls, root / record.file, size=record.size, sha256=record.sha256, md5=record.md5, progress=progress)
     else:
         checkpoint = _checked(Path(source), record)
     _strip(checkpoint, record, root)
@@ -205,7 +208,11 @@ def _strip(checkpoint: Path, record: OfficialRecord, root: Path) -> None:
     save_file(state, temporary, metadata={"source": record.file, "source_sha256": source, "licence": record.licence})
     os.replace(temporary, target)
     content: dict[str, Any] = {
-        "name": record.name, "source": record.file, "source_sha256": source, "sha256": file_sha256(target), "licence": LICENCE.splitlines()
+        "name": record.name,
+        "source": record.file,
+        "source_sha256": source,
+        "sha256": file_sha256(target),
+        "licence": LICENCE.splitlines(),
     }
     # Last: without it the weights count as not fetched.
     temporary = note.with_name(note.name + ".part")

@@ -136,8 +136,11 @@ def main(arguments: list[str] | None = None) -> int:
     from cnndetect.detectors.weights import file_sha256, load_state
 
     parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.detectors.packed", description=main.__doc__,
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog="python -m cnndetect.detectors.packed",
+        description=main.__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("source", type=Path, help="weights to read: .safetensors, .pth or .pt")
     parser.add_argument("target", type=Path, help=".safetensors to write")

@@ -53,8 +53,14 @@ def read_validation(path: str | Path) -> ValidationLogits:
 
 
 def validation_logits(
-    detector: Detector, root: str | Path, *, protocol: str = "nocrop", degradations: Sequence[str] = ("none",),
-    max_images: int | None = None, store: Path | None = None, progress: bool = False,
+    detector: Detector,
+    root: str | Path,
+    *,
+    protocol: str = "nocrop",
+    degradations: Sequence[str] = ("none",),
+    max_images: int | None = None,
+    store: Path | None = None,
+    progress: bool = False,
 ) -> ValidationLogits:
     """Logits of every image of a folder in the official layout, once under each degradation.
 

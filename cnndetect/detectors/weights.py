@@ -151,7 +151,8 @@ def fit_state(network: nn.Module, state: dict[str, Tensor], *, source: str) -> N
     unexpected = [key for key in state if key not in wanted]
     shapes = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in wanted if key in state and state[key].shape != wanted[key].shape
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
     ]
     if missing or unexpected or shapes:
         raise WeightsError(

@@ -63,8 +63,9 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
 
 def macro_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
     """Mean over sets of AP; shared clusters are drawn once for all sets."""
-    return _over_sets(sets, lambda rankings, weights: np.mean(
-        [figures(r, weights=w).ap for r, w in zip(rankings, weights, strict=True)]), draws, seed)
+    return _over_sets(
+        sets, lambda rankings, weights: np.mean([figures(r, weights=w).ap for r, w in zip(rankings, weights, strict=True)]), draws, seed
+    )
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,15 @@ def paired_difference(labels, logits_a, logits_b, *, clusters=None, draws: int =
     if clusters is None:
         clusters = _one_each(labels, logits_a, logits_b)
     pair = [_as_set(labels, logits_a, clusters), _as_set(labels, logits_b, clusters)]
-    return _over_sets(pair, lambda rankings, weights: figures(rankings[0], weights=weights[0]).ap
-                      - figures(rankings[1], weights=weights[1]).ap, draws, seed)
+    return _over_sets(
+        pair,
+        lambda rankings, weights: figures(rankings[0], weights=weights[0]).ap - figures(rankings[1], weights=weights[1]).ap,
+        draws,
+        seed,
+    )
 
 
-def interval_of(
-    statistic: Callable[[np.ndarray], float], clusters, *, labels=None, draws: int = DRAWS, seed: int = 0
-) -> Interval:
+def interval_of(statistic: Callable[[np.ndarray], float], clusters, *, labels=None, draws: int = DRAWS, seed: int = 0) -> Interval:
     """Any statistic with its interval. statistic: of how often each image is drawn, integers [N]; all ones give the value.
 
     clusters, labels: see ``draw_weights``.

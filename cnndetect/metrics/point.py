@@ -74,9 +74,9 @@ def rank(labels: Sequence[int] | np.ndarray, logits: Sequence[float] | np.ndarra
 def figures(ranking: Ranking, *, weights: np.ndarray | None = None, threshold: float | None = None) -> Figures:
     """All figures of a ranking under integer or real weights [N] (in sorted order); None weighs every image once."""
     w = np.ones(len(ranking.fake)) if weights is None else weights
-    true, seen = np.cumsum(w * ranking.fake), np.cumsum(w, dtype=np.float64)   # at or above each image
+    true, seen = np.cumsum(w * ranking.fake), np.cumsum(w, dtype=np.float64)  # at or above each image
     if ranking.ends is not None:
-        true, seen = true[ranking.ends], seen[ranking.ends]                    # at or above each threshold
+        true, seen = true[ranking.ends], seen[ranking.ends]  # at or above each threshold
     false = seen - true
     fakes, reals = true[-1], false[-1]
     if fakes <= 0 or reals <= 0:
@@ -149,7 +149,7 @@ def fit_threshold(labels, logits) -> float:
     ends = np.arange(len(ranking.fake)) if ranking.ends is None else ranking.ends
     true = np.cumsum(ranking.fake)[ends] / fakes
     false = np.cumsum(1 - ranking.fake)[ends] / reals
-    gain = (true - false)[:-1]                                                 # a cut between two runs of equal logits
+    gain = (true - false)[:-1]  # a cut between two runs of equal logits
     if not len(gain) or gain.max() <= 0:
         return float(ranking.logits[0])
     best = np.flatnonzero(gain == gain.max())

@@ -22,8 +22,14 @@ def main(arguments: list[str] | None = None) -> int:
         from cnndetect.report.inputs import read_inputs
 
         inputs = read_inputs(
-            options.suite, protocol=options.protocol, degradation=options.degradation, results=options.results,
-            detectors=options.detector, draws=options.draws, seed=options.seed, most_images=options.most_images,
+            options.suite,
+            protocol=options.protocol,
+            degradation=options.degradation,
+            results=options.results,
+            detectors=options.detector,
+            draws=options.draws,
+            seed=options.seed,
+            most_images=options.most_images,
         )
         command = "python -m cnndetect.report " + shlex.join(arguments)
         report = build_report(inputs, options.out, sections=options.section, command=command, jobs=options.jobs, progress=True)
@@ -42,8 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     for anchor, reason in {**report.missing, **report.failed}.items():
         print(f"{'failed' if anchor in report.failed else 'not made'}: {anchor}: {reason}", file=sys.stderr)
     answer = {
-        "page": str(report.page), "files": [str(path) for path in report.files], "missing": report.missing,
-        "failed": report.failed, "seconds": round(seconds, 1), "seconds_of_section": {k: round(s, 1) for k, s in report.seconds.items()},
+        "page": str(report.page),
+        "files": [str(path) for path in report.files],
+        "missing": report.missing,
+        "failed": report.failed,
+        "seconds": round(seconds, 1),
+        "seconds_of_section": {k: round(s, 1) for k, s in report.seconds.items()},
     }
     size = os.path.getsize(report.page) / 1e6
     plain = f"{report.page}: {size:.1f} MB, {len(report.files)} files beside it, {seconds:.0f} s"

@@ -19,13 +19,16 @@ _DRAWS = 500  # the intervals are for the eye; `python -m cnndetect.audit` draws
 
 def audit_section(inputs: Inputs) -> Section:
     """A verdict per test set, and what tells its classes apart without looking for a generator."""
-    title, prose = "Audit: can the files tell real from fake?", [
-        "Three classifiers that know nothing of generators. **Files alone**: container, encoder, size, metadata; above "
-        f"{METADATA_BAR:.2f} the test set is not quiet, and a detector may have learned the file format. **Length of files** and "
-        f"**pixel statistics** (colour, contrast, sharpness, noise): above {STATISTICS_BAR:.2f} the fakes can be found without a network.",
-        "**Not to be read as:** a fault of the files where only pixel statistics are high. That is a property of the generator: it says "
-        "that the family is easy, and that a high AP on it proves little.",
-    ]
+    title, prose = (
+        "Audit: can the files tell real from fake?",
+        [
+            "Three classifiers that know nothing of generators. **Files alone**: container, encoder, size, metadata; above "
+            f"{METADATA_BAR:.2f} the test set is not quiet, and a detector may have learned the file format. **Length of files** and "
+            f"**pixel statistics** (colour, contrast, sharpness, noise): above {STATISTICS_BAR:.2f} the fakes can be found without a network.",
+            "**Not to be read as:** a fault of the files where only pixel statistics are high. That is a property of the generator: it says "
+            "that the family is easy, and that a high AP on it proves little.",
+        ],
+    )
     absent = inputs.no_images("python -m cnndetect.audit {suite}")
     if absent:
         return Section(title, "audit", prose, missing=absent)
@@ -47,8 +50,10 @@ def audit_section(inputs: Inputs) -> Section:
     rows = [_row(audit) for audit in audits]
     data = Data(
         ["test_set", "verdict", *(f"ap_{name}" for name in _KINDS.values()), "doubles", "unreadable", "reasons", "notes"],
-        [[a.name, a.verdict, *(_of(a, k).value for k in kinds), _doubles(a), _unreadable(a), " | ".join(a.reasons), " | ".join(a.notes)]
-         for a in audits],
+        [
+            [a.name, a.verdict, *(_of(a, k).value for k in kinds), _doubles(a), _unreadable(a), " | ".join(a.reasons), " | ".join(a.notes)]
+            for a in audits
+        ],
     )
     caption = "AP in percent of classifiers that see no generator; chance is 50."
     return Section(title, "audit", prose, [Block(drawings=drawings, tables=[Table("audit", caption, head, rows, data)])])

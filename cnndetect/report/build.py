@@ -188,9 +188,11 @@ def _facts(inputs: Inputs) -> dict[str, str]:
     results = {family: next(row[family].result for row in inputs.rows.values() if family in row) for family in inputs.families}
     failed = sum(run.result.n_failed for row in inputs.rows.values() for run in row.values())
     return {
-        "detectors": str(len(inputs.detectors)), "families": str(len(results)),
+        "detectors": str(len(inputs.detectors)),
+        "families": str(len(results)),
         "scored images": f"{sum(r.n_real + r.n_fake for r in results.values()):,}",
-        "failed": str(failed), "bootstrap draws": f"{inputs.draws:,}",
+        "failed": str(failed),
+        "bootstrap draws": f"{inputs.draws:,}",
     }
 
 
@@ -206,10 +208,32 @@ def _provenance(inputs: Inputs) -> Table:
             images = r.n_real + r.n_fake
             pixels = r.provenance["fingerprint"]
             rows.append([detector, family, Value(str(images), images), pixels[:12], identity[:16], threshold, r.time[:10]])
-            data.append([
-                detector, family, images, pixels, identity, r.threshold_logit, r.time, r.commit, r.protocol, r.degradation, r.seed,
-            ])
+            data.append(
+                [
+                    detector,
+                    family,
+                    images,
+                    pixels,
+                    identity,
+                    r.threshold_logit,
+                    r.time,
+                    r.commit,
+                    r.protocol,
+                    r.degradation,
+                    r.seed,
+                ]
+            )
     columns = [
-        "detector", "family", "images", "fingerprint", "identity", "threshold_logit", "time", "commit", "protocol", "degradation", "seed",
+        "detector",
+        "family",
+        "images",
+        "fingerprint",
+        "identity",
+        "threshold_logit",
+        "time",
+        "commit",
+        "protocol",
+        "degradation",
+        "seed",
     ]
     return Table("runs", "The stored runs of this page. The CSV has whole fingerprints.", head, rows, Data(columns, data))

@@ -20,12 +20,18 @@ def report_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cnndetect.report",
         description="One self-contained HTML page from stored scores, its figures as PNG and SVG, and its data as CSV.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--suite", default="mini", help="mini, or a folder with 0_real/ and 1_fake/ (default: %(default)s)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="gets report.html, figures/ and data/")
     parser.add_argument(
-        "--results", action="append", default=[], type=Path, metavar="DIR",
+        "--results",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
         help="where stored scores lie, repeatable (default: those that ship with the package, and your own)",
     )
     parser.add_argument("--detector", action="append", default=[], metavar="NAME", help="only this one, repeatable (default: all)")
@@ -33,7 +39,10 @@ def report_parser() -> argparse.ArgumentParser:
     parser.add_argument("--degradation", default="none", metavar="NAME", help="such as jpeg_75 (default: %(default)s)")
     parser.add_argument("--section", action="append", default=[], metavar="NAME", help="only this one, repeatable (default: all)")
     parser.add_argument(
-        "--most-images", type=int, default=MOST_IMAGES, metavar="N",
+        "--most-images",
+        type=int,
+        default=MOST_IMAGES,
+        metavar="N",
         help="sections that open images leave larger suites out (default: %(default)s)",
     )
     parser.add_argument("--draws", type=_count, default=DRAWS, metavar="N", help="bootstrap draws (default: %(default)s)")

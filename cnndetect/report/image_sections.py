@@ -27,12 +27,15 @@ _DRAWS = 500
 
 def spectra_section(inputs: Inputs) -> Section:
     """Mean spectra of what a median filter takes away, per family."""
-    title, prose = "Spectra: what generators leave", [
-        "Mean log magnitude of the Fourier transform of the image minus its median, over all images of a class: the paper's figure 7. "
-        "Zero frequency is in the middle, the edge is half a cycle a pixel. Bright points off the middle are grids that upsampling leaves.",
-        "**Not to be read as:** what a detector uses. And a difference between the classes that is smooth, without points, is sharpness: "
-        "the fakes are softer or crisper than the reals.",
-    ]
+    title, prose = (
+        "Spectra: what generators leave",
+        [
+            "Mean log magnitude of the Fourier transform of the image minus its median, over all images of a class: the paper's figure 7. "
+            "Zero frequency is in the middle, the edge is half a cycle a pixel. Bright points off the middle are grids that upsampling leaves.",
+            "**Not to be read as:** what a detector uses. And a difference between the classes that is smooth, without points, is sharpness: "
+            "the fakes are softer or crisper than the reals.",
+        ],
+    )
     absent = inputs.no_images("python -m cnndetect.analysis spectra --suite {suite} --out DIR")
     if absent:
         return Section(title, "spectra", prose, missing=absent)
@@ -58,12 +61,15 @@ def spectra_section(inputs: Inputs) -> Section:
 
 def fakeness_section(inputs: Inputs) -> Section:
     """Fakes of every family from least to most fake, and whether the fakest look worst."""
-    title, prose = "Fakeness: from least to most fake", [
-        f"Fakes of each family as **{inputs.detectors[0]}** ranks them, evenly picked: the first is the least fake of the family, the last "
-        "the most. Above each stands its logit. The correlations ask whether fakeness goes with visible quality, in each class apart.",
-        "**Not to be read as:** how real an image looks. Where the interval of a correlation includes 0, nothing says that the detector "
-        "follows sharpness, or distance from real photographs; where it is near 1 or −1, it may do little else.",
-    ]
+    title, prose = (
+        "Fakeness: from least to most fake",
+        [
+            f"Fakes of each family as **{inputs.detectors[0]}** ranks them, evenly picked: the first is the least fake of the family, the last "
+            "the most. Above each stands its logit. The correlations ask whether fakeness goes with visible quality, in each class apart.",
+            "**Not to be read as:** how real an image looks. Where the interval of a correlation includes 0, nothing says that the detector "
+            "follows sharpness, or distance from real photographs; where it is near 1 or −1, it may do little else.",
+        ],
+    )
     absent = inputs.no_images("python -m cnndetect.analysis fakeness --suite {suite} --out DIR")
     if absent:
         return Section(title, "fakeness", prose, missing=absent)
@@ -75,20 +81,29 @@ def fakeness_section(inputs: Inputs) -> Section:
         sheets.append(_sheet(test_set.name, ranked(scores, test_set.root, label=1)))
         measures = quality_measures(test_set.root, features=_has_features(), known=known)
         related[test_set.name] = correlations(scores, measures, draws=min(_DRAWS, inputs.draws), seed=inputs.seed)
-    return Section(title, "fakeness", prose, [
-        Block("Ranked fakes", sheets), Block("Does fakeness follow visible quality?", *_related(related)),
-    ])
+    return Section(
+        title,
+        "fakeness",
+        prose,
+        [
+            Block("Ranked fakes", sheets),
+            Block("Does fakeness follow visible quality?", *_related(related)),
+        ],
+    )
 
 
 def explain_section(inputs: Inputs) -> Section:
     """Where the logit of the most and the least fake fake of every family comes from."""
-    title, prose = "Where it looks", [
-        "For every family the fake judged most fake and the one judged least fake, beside the map of where the logit comes from: red "
-        "speaks for fake, blue for real. A class-activation map is exact, its mean is the logit; occlusion, for other detectors, "
-        "shows by how much the logit falls when a square is covered. This section runs the network.",
-        "**Not to be read as:** a mask of what was forged. Wholly generated images have traces everywhere, and the map says where this "
-        "detector found them. Each pair has a scale of its own.",
-    ]
+    title, prose = (
+        "Where it looks",
+        [
+            "For every family the fake judged most fake and the one judged least fake, beside the map of where the logit comes from: red "
+            "speaks for fake, blue for real. A class-activation map is exact, its mean is the logit; occlusion, for other detectors, "
+            "shows by how much the logit falls when a square is covered. This section runs the network.",
+            "**Not to be read as:** a mask of what was forged. Wholly generated images have traces everywhere, and the map says where this "
+            "detector found them. Each pair has a scale of its own.",
+        ],
+    )
     absent = inputs.no_images("python -m cnndetect.analysis maps --suite {suite} --out DIR")
     if absent:
         return Section(title, "explain", prose, missing=absent)
@@ -102,10 +117,14 @@ def explain_section(inputs: Inputs) -> Section:
         images = ranked(inputs.rows[detector.name][test_set.name].scores, test_set.root, label=1)
         rows = [(name, *_explained(one, detector)) for name, one in (("most fake", images[-1]), ("least fake", images[0]))]
         alt = f"The most and the least fake image of {test_set.name}, and maps of where {detector.name} finds it fake"
-        data = Data(["image", "logit", "row", "column", "heat"], [
-            [one.relative, found.logit, *place, float(heat)] for one, (_, _, found) in zip((images[-1], images[0]), rows, strict=True)
-            for place, heat in np.ndenumerate(found.heat)
-        ])
+        data = Data(
+            ["image", "logit", "row", "column", "heat"],
+            [
+                [one.relative, found.logit, *place, float(heat)]
+                for one, (_, _, found) in zip((images[-1], images[0]), rows, strict=True)
+                for place, heat in np.ndenumerate(found.heat)
+            ],
+        )
         caption = f"**{test_set.name}**, by {detector.name}."
         drawings.append(Drawing(f"explain-{test_set.name}", explanations(rows, columns=1), caption, alt, data, vector=False))
     return Section(title, "explain", prose, [Block(drawings=drawings)])

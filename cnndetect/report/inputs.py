@@ -79,8 +79,15 @@ class Inputs:
 
 
 def read_inputs(
-    suite: str | Path, *, protocol: str, degradation: str = "none", results: Sequence[str | Path] = (),
-    detectors: Sequence[str] = (), draws: int = DRAWS, seed: int = 0, most_images: int = MOST_IMAGES,
+    suite: str | Path,
+    *,
+    protocol: str,
+    degradation: str = "none",
+    results: Sequence[str | Path] = (),
+    detectors: Sequence[str] = (),
+    draws: int = DRAWS,
+    seed: int = 0,
+    most_images: int = MOST_IMAGES,
 ) -> Inputs:
     """Find the suite and its stored results. results: folders; default: those that ship with the package, and your own.
 

@@ -125,8 +125,10 @@ def render(page: Page) -> str:
         page=page,
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
-        light=Markup(css_variables(dark=False)), dark=Markup(css_variables(dark=True)),
-        svgs={name: Markup(svg) for name, svg in page.svgs.items()}, pictures=page.pictures,
+        light=Markup(css_variables(dark=False)),
+        dark=Markup(css_variables(dark=True)),
+        svgs={name: Markup(svg) for name, svg in page.svgs.items()},
+        pictures=page.pictures,
     )
 
 

@@ -67,7 +67,10 @@ def _paper(inputs: Inputs, found: Mapping[str, Robustness]) -> list[Drawing]:
         return []
     rows = [
         [family, detector, p.degradation, p.ap.value, p.ap.low, p.ap.high]
-        for kind in (blur, jpeg) for family, row in kind.items() for detector, points in row.items() for p in points
+        for kind in (blur, jpeg)
+        for family, row in kind.items()
+        for detector, points in row.items()
+        for p in points
     ]
     figure = paper_curves(blur, jpeg, detectors=inputs.detectors, columns=3)
     alt = f"AP against blur and against JPEG quality of {', '.join(found)} on {', '.join(blur)}"
@@ -106,7 +109,16 @@ def _table(found: Mapping[str, Robustness]) -> Table:
             points = Value(f"{100 * change:+.1f}".replace("-", "−"), change)
             rows.append([detector, p.degradation, Value(percent(p.ap), p.ap.value), points, *shifts, *above, p.reading])
     head = [
-        "detector", "degradation", "macro mean AP", "change", "reals move", "fakes move", "gap", "reals above", "fakes above", "reading",
+        "detector",
+        "degradation",
+        "macro mean AP",
+        "change",
+        "reals move",
+        "fakes move",
+        "gap",
+        "reals above",
+        "fakes above",
+        "reading",
     ]
     caption = (
         "AP and shares above the frozen threshold in percent, change in points, shifts in logits. gap: shift of the fakes minus that of "

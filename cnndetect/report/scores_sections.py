@@ -34,27 +34,65 @@ def leaderboard_section(inputs: Inputs) -> Section:
     for detector, lacks in sorted(found.incomplete.items()):
         rows.append([detector, _NONE, Value(f"lacks {', '.join(lacks)}", np.nan), *[_NONE] * (len(head) - 4), ""])
     data = Data(
-        ["detector", "rank", "rank_low", "rank_high", "macro_ap", "macro_ap_low", "macro_ap_high", "pooled_ap", "pooled_ap_low",
-         "pooled_ap_high", *_MEANS, "failed", "progan_only"],
-        [[s.detector, s.rank, s.rank_low, s.rank_high, *_parts(s.macro), *_parts(s.pooled), *(s.means[n] for n in _MEANS), s.failed,
-          "" if s.progan_only is None else s.progan_only] for s in found.complete],
+        [
+            "detector",
+            "rank",
+            "rank_low",
+            "rank_high",
+            "macro_ap",
+            "macro_ap_low",
+            "macro_ap_high",
+            "pooled_ap",
+            "pooled_ap_low",
+            "pooled_ap_high",
+            *_MEANS,
+            "failed",
+            "progan_only",
+        ],
+        [
+            [
+                s.detector,
+                s.rank,
+                s.rank_low,
+                s.rank_high,
+                *_parts(s.macro),
+                *_parts(s.pooled),
+                *(s.means[n] for n in _MEANS),
+                s.failed,
+                "" if s.progan_only is None else s.progan_only,
+            ]
+            for s in found.complete
+        ],
     )
-    drawings = [Drawing(
-        "leaderboard", leaderboard(ranked), "Macro mean AP with its 95 % interval, best first.",
-        "Leaderboard: " + "; ".join(f"{name} {percent(interval)}" for name, interval in ranked.items()),
-        Data(["detector", "macro_ap", "low", "high"], [[name, *_parts(interval)] for name, interval in ranked.items()]),
-        wide=True,
-    )] if ranked else []
+    drawings = (
+        [
+            Drawing(
+                "leaderboard",
+                leaderboard(ranked),
+                "Macro mean AP with its 95 % interval, best first.",
+                "Leaderboard: " + "; ".join(f"{name} {percent(interval)}" for name, interval in ranked.items()),
+                Data(["detector", "macro_ap", "low", "high"], [[name, *_parts(interval)] for name, interval in ranked.items()]),
+                wide=True,
+            )
+        ]
+        if ranked
+        else []
+    )
     caption = "Percent. Columns after pooled AP are means over families. * at the threshold frozen on validation."
-    return Section("Leaderboard", "leaderboard", [
-        "Average precision (AP) asks whether fakes are ranked above reals; it needs no threshold. **Macro mean AP** is the mean over "
-        "families, each with the same weight. **Pooled AP** ranks all families together on one scale and falls when a detector's "
-        "scores mean different things in different families.",
-        "Intervals are 95 % bootstrap intervals over photographs, not over runs of training: they say how far the choice of pictures "
-        "moves a number. The interval of the rank counts, draw by draw, which place a detector takes.",
-        "**Not to be read as:** accuracy in the wild. Half of these pictures are fake, and accuracy at a threshold (columns acc) can "
-        "be poor where AP is high.",
-    ], [Block(drawings=drawings, tables=[Table("leaderboard-table", caption, head, rows, data)])])
+    return Section(
+        "Leaderboard",
+        "leaderboard",
+        [
+            "Average precision (AP) asks whether fakes are ranked above reals; it needs no threshold. **Macro mean AP** is the mean over "
+            "families, each with the same weight. **Pooled AP** ranks all families together on one scale and falls when a detector's "
+            "scores mean different things in different families.",
+            "Intervals are 95 % bootstrap intervals over photographs, not over runs of training: they say how far the choice of pictures "
+            "moves a number. The interval of the rank counts, draw by draw, which place a detector takes.",
+            "**Not to be read as:** accuracy in the wild. Half of these pictures are fake, and accuracy at a threshold (columns acc) can "
+            "be poor where AP is high.",
+        ],
+        [Block(drawings=drawings, tables=[Table("leaderboard-table", caption, head, rows, data)])],
+    )
 
 
 def forest_section(inputs: Inputs) -> Section:
@@ -78,12 +116,17 @@ def forest_section(inputs: Inputs) -> Section:
         ["family", "detector", "ap", "low", "high", "n_real", "n_fake"],
         [[name, d, *_parts(ap), *_counts(inputs, name)] for name in names for d, ap in table[name].items()],
     )
-    return Section("AP per family and detector", "forest", [
-        "One panel per generator family, one row per detector, all panels on one axis. The bar is the 95 % interval, the dotted line is "
-        "chance: the AP of random scores, which is the share of fakes. Read across panels which families a detector was not made for.",
-        "**Not to be read as:** overlapping bars mean no difference. Detectors saw the same pictures, so their errors go together; the "
-        "paired comparison below decides.",
-    ], [Block(drawings=drawings, tables=[Table("ap-per-family", "AP in percent, with 95 % intervals.", head, rows, data)])])
+    return Section(
+        "AP per family and detector",
+        "forest",
+        [
+            "One panel per generator family, one row per detector, all panels on one axis. The bar is the 95 % interval, the dotted line is "
+            "chance: the AP of random scores, which is the share of fakes. Read across panels which families a detector was not made for.",
+            "**Not to be read as:** overlapping bars mean no difference. Detectors saw the same pictures, so their errors go together; the "
+            "paired comparison below decides.",
+        ],
+        [Block(drawings=drawings, tables=[Table("ap-per-family", "AP in percent, with 95 % intervals.", head, rows, data)])],
+    )
 
 
 def families_section(inputs: Inputs) -> Section:
@@ -97,30 +140,50 @@ def families_section(inputs: Inputs) -> Section:
         steps = [[d, *point] for d, c in curves.items() for point in zip(c.thresholds, c.true_rate, c.precision, strict=True)]
         counted = {d: histogram(scores, threshold=thresholds[d]) for d, scores in sets.items()}
         bins = [
-            [d, *cells, thresholds[d]]
-            for d, h in counted.items() for cells in zip(h.edges[:-1], h.edges[1:], h.real, h.fake, strict=True)
+            [d, *cells, thresholds[d]] for d, h in counted.items() for cells in zip(h.edges[:-1], h.edges[1:], h.real, h.fake, strict=True)
         ]
         who = ", ".join(sets)
-        blocks.append(Block(name, [
-            Drawing(f"roc-{name}", roc(sets, detectors=inputs.detectors, title=f"{name}: ROC"), "Dotted: chance.",
-                    f"Receiver operating characteristic on {name} of {who}",
-                    Data(["detector", "threshold_logit", "false_rate", "true_rate"], points)),
-            Drawing(f"pr-{name}", precision_recall(sets, detectors=inputs.detectors, title=f"{name}: precision-recall"),
-                    "Dotted: chance.", f"Precision and recall on {name} of {who}",
-                    Data(["detector", "threshold_logit", "recall", "precision"], steps)),
-            Drawing(f"scores-{name}", histograms(sets, thresholds=thresholds, title=f"{name}: real against fake"),
-                    "Line: threshold frozen on validation; dotted: 0, where there is none.",
-                    f"Histograms of the scores of real and fake images of {name}, for {who}",
-                    Data(["detector", "from_logit", "to_logit", "share_of_real", "share_of_fake", "threshold_logit"], bins)),
-        ]))
-    return Section("Family by family: curves and scores", "families", [
-        "**ROC**: for every threshold, the share of fakes found against the share of reals accused. **Precision-recall**: of the images "
-        "called fake, how many are; the area under its steps is the AP of the tables. **Histograms**: reals upward, fakes downward, each "
-        "on its detector's own scale.",
-        "The line in a histogram is the threshold that was frozen on validation images before this suite was seen. Where both classes lie "
-        "on one side of it, AP can be high while accuracy at the threshold is 50 %: the detector ranks well and is calibrated badly.",
-        "**Not to be read as:** precision in the wild. Precision depends on the share of fakes, here about one half.",
-    ], blocks)
+        blocks.append(
+            Block(
+                name,
+                [
+                    Drawing(
+                        f"roc-{name}",
+                        roc(sets, detectors=inputs.detectors, title=f"{name}: ROC"),
+                        "Dotted: chance.",
+                        f"Receiver operating characteristic on {name} of {who}",
+                        Data(["detector", "threshold_logit", "false_rate", "true_rate"], points),
+                    ),
+                    Drawing(
+                        f"pr-{name}",
+                        precision_recall(sets, detectors=inputs.detectors, title=f"{name}: precision-recall"),
+                        "Dotted: chance.",
+                        f"Precision and recall on {name} of {who}",
+                        Data(["detector", "threshold_logit", "recall", "precision"], steps),
+                    ),
+                    Drawing(
+                        f"scores-{name}",
+                        histograms(sets, thresholds=thresholds, title=f"{name}: real against fake"),
+                        "Line: threshold frozen on validation; dotted: 0, where there is none.",
+                        f"Histograms of the scores of real and fake images of {name}, for {who}",
+                        Data(["detector", "from_logit", "to_logit", "share_of_real", "share_of_fake", "threshold_logit"], bins),
+                    ),
+                ],
+            )
+        )
+    return Section(
+        "Family by family: curves and scores",
+        "families",
+        [
+            "**ROC**: for every threshold, the share of fakes found against the share of reals accused. **Precision-recall**: of the images "
+            "called fake, how many are; the area under its steps is the AP of the tables. **Histograms**: reals upward, fakes downward, each "
+            "on its detector's own scale.",
+            "The line in a histogram is the threshold that was frozen on validation images before this suite was seen. Where both classes lie "
+            "on one side of it, AP can be high while accuracy at the threshold is 50 %: the detector ranks well and is calibrated badly.",
+            "**Not to be read as:** precision in the wild. Precision depends on the share of fakes, here about one half.",
+        ],
+        blocks,
+    )
 
 
 def comparison_section(inputs: Inputs) -> Section:
@@ -139,8 +202,12 @@ def comparison_section(inputs: Inputs) -> Section:
     sure = [f"{a} above {b}" for (a, b), d in pairs.items() if excludes_zero(d)]
     data = Data(["detector_a", "detector_b", "macro_ap_a_minus_b", "low", "high"], [[a, b, *_parts(d)] for (a, b), d in pairs.items()])
     drawn = Drawing(
-        "differences", difference_matrix(names, pairs), "Row minus column.",
-        f"Matrix of paired differences. Beyond chance: {'; '.join(sure) or 'none'}.", data, wide=len(names) > 4,
+        "differences",
+        difference_matrix(names, pairs),
+        "Row minus column.",
+        f"Matrix of paired differences. Beyond chance: {'; '.join(sure) or 'none'}.",
+        data,
+        wide=len(names) > 4,
     )
     rows: list[list[Cell]] = [
         [a, b, Value(_points(d.value), d.value), f"{_points(d.low)} to {_points(d.high)}", "yes" if excludes_zero(d) else "no"]
@@ -169,11 +236,21 @@ def ranks_section(inputs: Inputs) -> Section:
     for row in others:
         diff = _NONE if row.macro_ap_diff is None else Value(_points(row.macro_ap_diff), row.macro_ap_diff)
         places = _NONE if row.rank_diff is None else Value(_signed(row.rank_diff), row.rank_diff)
-        rows.append([row.detector, _against(row.condition, inputs.base), Value(f"{100 * row.macro_ap:.1f}", row.macro_ap), diff,
-                     Value(f"{row.rank:g}", row.rank), places])
+        rows.append(
+            [
+                row.detector,
+                _against(row.condition, inputs.base),
+                Value(f"{100 * row.macro_ap:.1f}", row.macro_ap),
+                diff,
+                Value(f"{row.rank:g}", row.rank),
+                places,
+            ]
+        )
     table = Table(
-        "ranks", f"Against {inputs.base.title}. Mean AP in percent, differences in points.",
-        ["detector", "condition", "macro mean AP", "change", "rank", "change of rank"], rows,
+        "ranks",
+        f"Against {inputs.base.title}. Mean AP in percent, differences in points.",
+        ["detector", "condition", "macro mean AP", "change", "rank", "change of rank"],
+        rows,
         Data(RANK_COLUMNS, [row.cells(inputs.base) for row in ranked]),
     )
     tables = [table]
@@ -182,10 +259,15 @@ def ranks_section(inputs: Inputs) -> Section:
         cells: list[list[Cell]] = [
             [condition.title, Value("-" if np.isnan(value) else f"{value:+.2f}", value)] for condition, value in correlations.items()
         ]
-        tables.append(Table(
-            "rank-agreement", f"Rank correlation (Spearman) with {inputs.base.title}: 1 keeps every rank.", ["condition", "correlation"],
-            cells, Data(["condition", "spearman"], [[c.title, v] for c, v in correlations.items()]),
-        ))
+        tables.append(
+            Table(
+                "rank-agreement",
+                f"Rank correlation (Spearman) with {inputs.base.title}: 1 keeps every rank.",
+                ["condition", "correlation"],
+                cells,
+                Data(["condition", "spearman"], [[c.title, v] for c, v in correlations.items()]),
+            )
+        )
     return Section("Other conditions: who keeps the rank", "ranks", prose, [Block(tables=tables)])
 
 
@@ -215,7 +297,9 @@ def _signed(number: float) -> str:
 def _against(condition: Condition, base: Condition) -> str:
     """What differs from the base, in words."""
     parts: Iterable[tuple[str, str]] = (
-        (condition.suite, base.suite), (condition.protocol, base.protocol), (condition.degradation, base.degradation)
+        (condition.suite, base.suite),
+        (condition.protocol, base.protocol),
+        (condition.degradation, base.degradation),
     )
     return ", ".join(here if here != "none" else "undegraded" for here, there in parts if here != there)
 

@@ -48,8 +48,14 @@ class Conditions:
 
 
 def score_set(
-    detector: Detector, samples: Sequence[Sample], conditions: Conditions, *, journal: Path, provenance: dict[str, Any],
-    advance: Callable[[int], None] = lambda count: None, known: Known = MappingProxyType({}),
+    detector: Detector,
+    samples: Sequence[Sample],
+    conditions: Conditions,
+    *,
+    journal: Path,
+    provenance: dict[str, Any],
+    advance: Callable[[int], None] = lambda count: None,
+    known: Known = MappingProxyType({}),
 ) -> Scores:
     """Score every sample. An image that fails is NaN with its reason; it is never dropped.
 
@@ -98,9 +104,7 @@ def batches_of(items: Iterator[tuple[Any, torch.Tensor]], *, batch_size: int) ->
         yield _stack(groups[size])
 
 
-def _scored(
-    detector: Detector, samples: Sequence[Sample], conditions: Conditions
-) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
+def _scored(detector: Detector, samples: Sequence[Sample], conditions: Conditions) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
     failures: list[tuple[str, str]] = []
 
     def prepared() -> Iterator[tuple[str, torch.Tensor]]:

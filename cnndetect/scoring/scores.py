@@ -50,8 +50,12 @@ class Scores:
         temporary = path.with_suffix(".tmp")
         with open(temporary, "wb") as file:
             np.savez_compressed(
-                file, paths=self.paths.astype(str), clusters=self.clusters.astype(str), labels=self.labels.astype(np.int8),
-                logits=self.logits.astype(np.float64), errors=self.errors.astype(str),
+                file,
+                paths=self.paths.astype(str),
+                clusters=self.clusters.astype(str),
+                labels=self.labels.astype(np.int8),
+                logits=self.logits.astype(np.float64),
+                errors=self.errors.astype(str),
                 provenance=np.array(json.dumps(self.provenance, sort_keys=True)),
             )
         os.replace(temporary, path)

@@ -26,9 +26,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(
-            f"The checkpoint {path} cannot be read ({error}). Restore it, or start over with --rerun."
-        ) from error
+        raise DataError(f"The checkpoint {path} cannot be read ({error}). Restore it, or start over with --rerun.") from error
 
 
 def save_weights(path: Path, network: nn.Module, *, note: dict[str, str]) -> None:
@@ -39,9 +37,7 @@ def save_weights(path: Path, network: nn.Module, *, note: dict[str, str]) -> Non
 
 def save_json(path: Path, value: Any) -> None:
     """One JSON document with sorted keys."""
-    write_whole(
-        path, lambda temporary: temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    )
+    write_whole(path, lambda temporary: temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n"))
 
 
 def save_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -95,9 +95,7 @@ class TrainConfig:
         for field in ("workers", "cache_mb"):
             _expect(getattr(self, field) >= 0, field, getattr(self, field), "a whole number >= 0")
         _expect(self.plateau.patience >= 1, "patience", self.plateau.patience, "a whole number >= 1")
-        _expect(
-            0 < self.plateau.lr_factor < 1, "lr_factor", self.plateau.lr_factor, "a fraction between 0 and 1"
-        )
+        _expect(0 < self.plateau.lr_factor < 1, "lr_factor", self.plateau.lr_factor, "a fraction between 0 and 1")
 
     @property
     def folder(self) -> Path:

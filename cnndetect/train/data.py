@@ -83,10 +83,7 @@ def describe(samples: tuple[Sample, ...]) -> dict[str, Any]:
     return {
         "real": sum(sample.label == 0 for sample in samples),
         "fake": sum(sample.label == 1 for sample in samples),
-        "classes": {
-            name or ".": {"real": counts[name, 0], "fake": counts[name, 1]}
-            for name in sorted({n for n, _ in counts})
-        },
+        "classes": {name or ".": {"real": counts[name, 0], "fake": counts[name, 1]} for name in sorted({n for n, _ in counts})},
         "listing_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
     }
 
@@ -102,9 +99,7 @@ def load_splits(
     splits = {}
     for name in sorted(samples, reverse=True):
         cached: list[np.ndarray | None] = [None] * len(samples[name])
-        for index in tqdm(
-            range(len(cached)), f"decode {name}", leave=False, disable=not progress, file=sys.stderr
-        ):
+        for index in tqdm(range(len(cached)), f"decode {name}", leave=False, disable=not progress, file=sys.stderr):
             image = _decode(samples[name][index], augment)
             if name == "train":
                 _check_size(samples[name][index], image, augment)
@@ -134,21 +129,15 @@ def train_batches(
         labels=split.labels, balance=balance,
     )[first_step:]  # fmt: skip
     views = _Views(split, seed=(_TRAIN, seed, epoch), training=True)
-    for share, (images, labels) in zip(
-        batches, _loader(views, batches, rank, world_size, workers), strict=True
-    ):
+    for share, (images, labels) in zip(batches, _loader(views, batches, rank, world_size, workers), strict=True):
         yield Batch(images, labels, global_size=len(share))
 
 
-def validation_batches(
-    split: Split, *, seed: int, batch_size: int, rank: int, world_size: int, workers: int
-) -> DataLoader:
+def validation_batches(split: Split, *, seed: int, batch_size: int, rank: int, world_size: int, workers: int) -> DataLoader:
     """(images, labels) of the validation split in order; process r sees every world_size-th."""
     count = len(split.samples)
     batches = [list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)]
-    return _loader(
-        _Views(split, seed=(_VALIDATION, seed), training=False), batches, rank, world_size, workers
-    )
+    return _loader(_Views(split, seed=(_VALIDATION, seed), training=False), batches, rank, world_size, workers)
 
 
 def global_batches(
@@ -214,9 +203,7 @@ class _Views(Dataset):
 def _loader(views: _Views, batches: list[list[int]], rank: int, world_size: int, workers: int) -> DataLoader:
     shares = [share for batch in batches if (share := batch[rank::world_size])]
     # A generator of its own: the loader would otherwise draw from torch's global stream.
-    return DataLoader(
-        views, batch_sampler=shares, num_workers=workers, collate_fn=_collate, generator=torch.Generator()
-    )
+    return DataLoader(views, batch_sampler=shares, num_workers=workers, collate_fn=_collate, generator=torch.Generator())
 
 
 def _collate(items: list[tuple[torch.Tensor, float]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -60,9 +60,7 @@ def choose_device(device: str, *, local_rank: int = 0) -> torch.device:
     except RuntimeError as error:
         raise ProtocolError(f"Unknown device {device!r}. Expected auto, cpu, cuda or cuda:N.") from error
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ProtocolError(
-            f"Device {device!r} was asked for, but torch sees no GPU. Use --device cpu or auto."
-        )
+        raise ProtocolError(f"Device {device!r} was asked for, but torch sees no GPU. Use --device cpu or auto.")
     return torch.device("cuda", local_rank) if chosen.type == "cuda" and chosen.index is None else chosen
 
 
@@ -82,9 +80,7 @@ def batchnorm_kind(world: World, *, freeze_batchnorm: bool) -> str:
         return "frozen"
     if world.size == 1:
         return "over the batch"
-    return (
-        "over the global batch" if world.device.type == "cuda" else f"over 1/{world.size} of the global batch"
-    )
+    return "over the global batch" if world.device.type == "cuda" else f"over 1/{world.size} of the global batch"
 
 
 def gather(value: Any, world: World) -> list[Any]:

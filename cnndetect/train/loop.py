@@ -68,9 +68,7 @@ def check(config: TrainConfig) -> dict[str, tuple[Sample, ...]]:
     if config.tensorboard:
         summary_writer()
     if config.init not in ("imagenet", "random") and not Path(config.init).is_file():
-        raise WeightsError(
-            f"init={config.init!r} is no file. Expected 'imagenet', 'random' or a weights file."
-        )
+        raise WeightsError(f"init={config.init!r} is no file. Expected 'imagenet', 'random' or a weights file.")
     samples = {split: scan_split(Path(config.data), split, config.classes) for split in ("train", "val")}
     limits = {"train": config.max_images, "val": config.max_val_images}
     return {split: spread(found, limits[split]) for split, found in samples.items()}
@@ -84,8 +82,12 @@ def plan(config: TrainConfig) -> str:
     state = "continues" if (config.folder / LAST).is_file() else "begins"
     steps = len(
         global_batches(
-            len(samples["train"]), seed=config.seed, epoch=0, batch_size=config.batch_size,
-            labels=[sample.label for sample in samples["train"]], balance=config.balance,
+            len(samples["train"]),
+            seed=config.seed,
+            epoch=0,
+            batch_size=config.batch_size,
+            labels=[sample.label for sample in samples["train"]],
+            balance=config.balance,
         )  # fmt: skip
     )
     options = json.dumps(as_plain(config), indent=2, sort_keys=True)

@@ -65,9 +65,7 @@ def config_from(options: argparse.Namespace) -> TrainConfig:
 
     other = ("rerun", "dry_run", "json", "augment", "plateau", *_AUGMENT, *_PLATEAU)
     plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in {**settings, **given}.items()
-        if key not in other
+        key: tuple(value) if isinstance(value, list) else value for key, value in {**settings, **given}.items() if key not in other
     }
     plain.setdefault("out", paths.results_root() / "train")
     return TrainConfig(**plain, augment=augment, plateau=plateau)
@@ -76,9 +74,7 @@ def config_from(options: argparse.Namespace) -> TrainConfig:
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", type=Path, required=True, metavar="ROOT", help="folder with train/ and val/")
     group.add_argument("--name", required=True, help="name of this run, a folder of --out")
-    group.add_argument(
-        "--out", type=Path, metavar="DIR", help="where runs are kept (default: CNNDETECT_RESULTS/train)"
-    )
+    group.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (default: CNNDETECT_RESULTS/train)")
     group.add_argument("--classes", type=_names, metavar="A,B", help="only these class folders")
     group.add_argument("--max-images", type=int, metavar="N", help="of train/, the same share of every class (default: all)")
     group.add_argument("--max-val-images", type=int, metavar="N", help="of val/, likewise; every epoch sees them all (default: all)")
@@ -89,9 +85,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
 
 def _add_recipe(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--recipe", help=f"one of {', '.join(RECIPES)} (default {TrainConfig.recipe})")
-    group.add_argument(
-        "--resize-px", type=_whole_or_none, metavar="PX|none", help="shorter side before the crop"
-    )
+    group.add_argument("--resize-px", type=_whole_or_none, metavar="PX|none", help="shorter side before the crop")
     group.add_argument("--crop-px", type=int, metavar="PX")
     group.add_argument("--blur-probability", type=float, metavar="P")
     group.add_argument("--blur-sigma-px", type=float, nargs=2, metavar=("LOW", "HIGH"))
@@ -112,28 +106,18 @@ def _add_schedule(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--momentum", type=float, metavar="M", help=f"of sgd (default {TrainConfig.momentum})")
     group.add_argument("--weight-decay", type=float, metavar="W", help=f"default {TrainConfig.weight_decay}")
     group.add_argument("--lr-step-epochs", type=int, metavar="N", help="fall every N epochs (default: on plateaus)")
-    group.add_argument(
-        "--betas", type=float, nargs=2, metavar=("B1", "B2"), help=f"default {TrainConfig.betas}"
-    )
-    group.add_argument(
-        "--batch-size", type=int, metavar="N", help=f"of all processes (default {TrainConfig.batch_size})"
-    )
+    group.add_argument("--betas", type=float, nargs=2, metavar=("B1", "B2"), help=f"default {TrainConfig.betas}")
+    group.add_argument("--batch-size", type=int, metavar="N", help=f"of all processes (default {TrainConfig.batch_size})")
     group.add_argument("--patience", type=int, metavar="EPOCHS", help=f"default {PlateauRule.patience}")
-    group.add_argument(
-        "--min-improvement", type=float, metavar="ACC", help=f"default {PlateauRule.min_improvement}"
-    )
+    group.add_argument("--min-improvement", type=float, metavar="ACC", help=f"default {PlateauRule.min_improvement}")
     group.add_argument(
         "--later-min-improvement", type=float, metavar="ACC",
         help=f"after the first fall (default {PlateauRule.later_min_improvement})",
     )  # fmt: skip
     group.add_argument("--lr-factor", type=float, metavar="F", help=f"default {PlateauRule.lr_factor}")
-    group.add_argument(
-        "--stop-below-lr", type=float, metavar="STEP", help=f"default {PlateauRule.stop_below_lr}"
-    )
+    group.add_argument("--stop-below-lr", type=float, metavar="STEP", help=f"default {PlateauRule.stop_below_lr}")
     group.add_argument("--max-epochs", type=int, metavar="N", help="default: none")
-    group.add_argument(
-        "--max-seconds", type=float, metavar="S", help="time budget over all starts (default: none)"
-    )
+    group.add_argument("--max-seconds", type=float, metavar="S", help="time budget over all starts (default: none)")
     group.add_argument("--seed", type=int, help=f"default {TrainConfig.seed}")
 
 
@@ -143,15 +127,9 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=None)
     group.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
     group.add_argument("--threads", type=int, metavar="N", help="of torch on CPU (default: torch's choice)")
-    group.add_argument(
-        "--workers", type=int, metavar="N", help=f"decoding processes (default {TrainConfig.workers})"
-    )
-    group.add_argument(
-        "--cache-mb", type=int, metavar="MB", help=f"decoded images kept (default {TrainConfig.cache_mb})"
-    )
-    group.add_argument(
-        "--checkpoint-seconds", type=float, metavar="S", help=f"default {TrainConfig.checkpoint_seconds:g}"
-    )
+    group.add_argument("--workers", type=int, metavar="N", help=f"decoding processes (default {TrainConfig.workers})")
+    group.add_argument("--cache-mb", type=int, metavar="MB", help=f"decoded images kept (default {TrainConfig.cache_mb})")
+    group.add_argument("--checkpoint-seconds", type=float, metavar="S", help=f"default {TrainConfig.checkpoint_seconds:g}")
     group.add_argument("--checkpoint-steps", type=int, metavar="N", help="also every N steps")
     group.add_argument("--tensorboard", action=argparse.BooleanOptionalAction, default=None)
 

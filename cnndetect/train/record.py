@@ -75,10 +75,7 @@ def make_record(run: Run) -> TrainRecord:
         recipe=recipe_name(run),
         config=_without_paths(run),
         initialisation=run.initialisation,
-        data={
-            split: {**run.facts["data"][split], "fingerprint": run.fingerprints[split]}
-            for split in run.fingerprints
-        },
+        data={split: {**run.facts["data"][split], "fingerprint": run.fingerprints[split]} for split in run.fingerprints},
         seed=run.config.seed,
         seconds=round(run.seconds, 1),
         max_seconds=run.config.max_seconds,

@@ -54,9 +54,7 @@ class Run:
         return self.seconds_before + time.monotonic() - self.started
 
 
-def start_or_resume(
-    config: TrainConfig, world: World, samples: dict[str, tuple[Sample, ...]], *, started: float
-) -> Run:
+def start_or_resume(config: TrainConfig, world: World, samples: dict[str, tuple[Sample, ...]], *, started: float) -> Run:
     """Continue from OUT/NAME/last.ckpt when it is there and belongs to this configuration, else begin."""
     facts = {"data": {split: describe(found) for split, found in samples.items()}, "processes": world.size}
     path = config.folder / LAST

@@ -32,12 +32,8 @@ class AugmentConfig:
     jitter: float = 0.0  # brightness, contrast and saturation, each times U[1 - jitter, 1 + jitter]
 
     def __post_init__(self) -> None:
-        _expect(
-            0 <= self.blur_probability <= 1, "blur_probability", self.blur_probability, "a fraction in [0, 1]"
-        )
-        _expect(
-            0 <= self.jpeg_probability <= 1, "jpeg_probability", self.jpeg_probability, "a fraction in [0, 1]"
-        )
+        _expect(0 <= self.blur_probability <= 1, "blur_probability", self.blur_probability, "a fraction in [0, 1]")
+        _expect(0 <= self.jpeg_probability <= 1, "jpeg_probability", self.jpeg_probability, "a fraction in [0, 1]")
         low, high = self.blur_sigma_px
         _expect(0 <= low <= high < math.inf, "blur_sigma_px", self.blur_sigma_px, "0 <= low <= high")
         worst, best = self.jpeg_quality
@@ -60,9 +56,7 @@ class Draw:
     colour: tuple[float, float, float] | None = None  # factors of brightness, contrast, saturation
 
 
-def augment(
-    image: np.ndarray | Image.Image, config: AugmentConfig, *, rng: np.random.Generator
-) -> np.ndarray:
+def augment(image: np.ndarray | Image.Image, config: AugmentConfig, *, rng: np.random.Generator) -> np.ndarray:
     """One training view: resize, perhaps blur, perhaps JPEG, random crop, perhaps flip.
 
     image: uint8 [H, W, 3] or PIL.  Returns uint8 [crop_px, crop_px, 3].
@@ -74,9 +68,7 @@ def augment(
     return apply(array, draw(config, array.shape[0], array.shape[1], rng=rng), crop_px=config.crop_px)
 
 
-def augment_validation(
-    image: np.ndarray | Image.Image, config: AugmentConfig, *, rng: np.random.Generator
-) -> np.ndarray:
+def augment_validation(image: np.ndarray | Image.Image, config: AugmentConfig, *, rng: np.random.Generator) -> np.ndarray:
     """One validation view: the same probabilities, but the middle of each range, the centre crop and no flip.
 
     The reference draws anew in every epoch, so that its validation accuracy is noisy; our trainer gives every

@@ -22,9 +22,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if self.crop_px is not None and self.crop_px < 1:
-            raise ProtocolError(
-                f"Protocol {self.name!r} has crop_px={self.crop_px}. Expected None or a whole number >= 1."
-            )
+            raise ProtocolError(f"Protocol {self.name!r} has crop_px={self.crop_px}. Expected None or a whole number >= 1.")
 
 
 PROTOCOLS = {

@@ -30,8 +30,13 @@ SUITE_SEED = 3
 
 
 def build_training_set(
-    photos: str | Path, generators: Mapping[str, str | Path], out: str | Path, *,
-    device: str = "cpu", per_category: int | None = None, native_crops: int = 0,
+    photos: str | Path,
+    generators: Mapping[str, str | Path],
+    out: str | Path,
+    *,
+    device: str = "cpu",
+    per_category: int | None = None,
+    native_crops: int = 0,
 ) -> dict[str, dict[str, int]]:
     """Write OUT/{train,val}/CATEGORY/{0_real,1_fake}: as many fakes as reals, from the category's own generator.
 
@@ -60,9 +65,7 @@ def build_training_set(
     return counts
 
 
-def _write_pair(
-    folder: Path, generator: Generator, place: int, file: Path, mirrored: bool, crop: int | None, *, seed: int
-) -> None:
+def _write_pair(folder: Path, generator: Generator, place: int, file: Path, mirrored: bool, crop: int | None, *, seed: int) -> None:
     """One view of a photograph and the fake that stands beside it."""
 
     @cache  # a translation starts from it

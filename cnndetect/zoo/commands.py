@@ -47,9 +47,7 @@ def parser() -> argparse.ArgumentParser:
     sample = verbs.add_parser("sample", help="write an ordinary test set: 0_real.txt and 1_fake/")
     sample.add_argument("family", metavar="FAMILY")
     sample.add_argument("--weights", required=True, metavar="FILE")
-    sample.add_argument(
-        "--photos", required=True, metavar="DIR", help="128 px photographs: the reals, and the inputs of translations"
-    )
+    sample.add_argument("--photos", required=True, metavar="DIR", help="128 px photographs: the reals, and the inputs of translations")
     sample.add_argument("--count", type=int, default=None)
     sample.add_argument("--seed", type=int, default=3)
     sample.add_argument("--out", required=True, metavar="DIR")
@@ -153,9 +151,7 @@ def _sample(options: argparse.Namespace) -> object:
 
     generator = load_generator(options.weights)
     if generator.family.name != options.family:
-        raise ProtocolError(
-            f"{options.weights} is a {generator.family.name} generator, not {options.family}. Name the right family."
-        )
+        raise ProtocolError(f"{options.weights} is a {generator.family.name} generator, not {options.family}. Name the right family.")
     count = build_test_set(generator, Path(options.photos), Path(options.out), count=options.count, seed=options.seed)
     return {"fakes": count, "folder": options.out}
 
@@ -164,9 +160,7 @@ def _build_training(options: argparse.Namespace) -> object:
     from cnndetect.zoo.build import build_training_set
 
     generators = dict(pair.split("=", 1) for pair in options.generator)
-    return build_training_set(
-        options.photos, generators, options.out, per_category=options.per_category, native_crops=options.native_crops
-    )
+    return build_training_set(options.photos, generators, options.out, per_category=options.per_category, native_crops=options.native_crops)
 
 
 def _build_suite(options: argparse.Namespace) -> object:
@@ -179,6 +173,4 @@ def _build_suite(options: argparse.Namespace) -> object:
         families = options.family or ELEVEN
         generators += train_missing(photos / "generators", work, families, recipe=options.recipe, device=options.device)
     reals = photos / "suite" if (photos / "suite").is_dir() else photos
-    return build_suite(
-        reals, generators, options.out, count=options.count, attribution=options.attribution, device=options.device
-    )
+    return build_suite(reals, generators, options.out, count=options.count, attribution=options.attribution, device=options.device)

@@ -50,9 +50,7 @@ class Job:
         return nullcontext() if self.device == "cpu" else torch.autocast("cuda", torch.bfloat16)
 
 
-def run(
-    job: Job, steps: int, step: Step, state: Mapping[str, nn.Module | torch.optim.Optimizer], *, config: object, seed: int = 0
-) -> Path:
+def run(job: Job, steps: int, step: Step, state: Mapping[str, nn.Module | torch.optim.Optimizer], *, config: object, seed: int = 0) -> Path:
     """Call ``step`` until ``steps``, resuming from ``out/checkpoint.pt`` when it is there.
 
     step: (index, generator) -> losses by name.  state: what a checkpoint holds, by name.
@@ -100,8 +98,13 @@ class Schedule(Protocol):
 
 
 def fit(
-    network: nn.Module, loss_of: Callable[[torch.Generator], torch.Tensor], config: Schedule, job: Job, *,
-    lr_drop: float, clip_norm: float | None = None,
+    network: nn.Module,
+    loss_of: Callable[[torch.Generator], torch.Tensor],
+    config: Schedule,
+    job: Job,
+    *,
+    lr_drop: float,
+    clip_norm: float | None = None,
 ) -> Path:
     """Train a network without an adversary: Adam on ``loss_of``, the learning rate times ``lr_drop`` for the last 30 %."""
     adam = torch.optim.Adam(network.parameters(), config.lr)
@@ -130,9 +133,7 @@ def generator_for(seed: int, index: int, *, device: str = "cpu") -> torch.Genera
     return torch.Generator(device=device).manual_seed(mixed)
 
 
-def augmented_batch(
-    photos: torch.Tensor, batch: int, rng: torch.Generator, *, index: torch.Tensor | None = None
-) -> torch.Tensor:
+def augmented_batch(photos: torch.Tensor, batch: int, rng: torch.Generator, *, index: torch.Tensor | None = None) -> torch.Tensor:
     """Random photographs (or those of ``index``) with random flips: uint8 [N, 3, H, W] -> float [batch, 3, H, W] in [0, 1]."""
     if index is None:
         index = torch.randint(len(photos), (batch,), generator=rng)

@@ -69,8 +69,14 @@ ELEVEN = tuple(FAMILIES)[:11]
 
 
 def train_family(
-    name: str, photos: np.ndarray, out: str | Path, *,
-    recipe: str = "cpu", seed: int = 0, device: str = "cpu", start: str | Path | None = None,
+    name: str,
+    photos: np.ndarray,
+    out: str | Path,
+    *,
+    recipe: str = "cpu",
+    seed: int = 0,
+    device: str = "cpu",
+    start: str | Path | None = None,
 ) -> Path:
     """Train one family on ``photos`` [N, 128, 128, 3] uint8 and write OUT/checkpoint.pt and OUT/generator.pt.
 
@@ -80,9 +86,7 @@ def train_family(
     family = lookup("family", FAMILIES, name)
     config = _config(family, recipe, seed)
     if photos.ndim != 4 or photos.shape[1:] != (SIZE_PX, SIZE_PX, 3) or photos.dtype != np.uint8:
-        raise DataError(
-            f"Photographs of shape {photos.shape}, {photos.dtype} were given. Expected uint8 [N, {SIZE_PX}, {SIZE_PX}, 3]."
-        )
+        raise DataError(f"Photographs of shape {photos.shape}, {photos.dtype} were given. Expected uint8 [N, {SIZE_PX}, {SIZE_PX}, 3].")
     tensor = torch.from_numpy(photos).permute(0, 3, 1, 2).contiguous()
     job = Job(Path(out), device=device, start=None if start is None else Path(start))
     checkpoint = family.module.train(tensor, config, job)
@@ -151,9 +155,7 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
         content = torch.load(path, map_location=device, weights_only=True)
         family = lookup("family", FAMILIES, content["family"])
     except _NOT_A_GENERATOR as error:
-        raise WeightsError(
-            f"{path} is not a generator. Expected a file made by: python -m cnndetect.zoo train ({error})"
-        ) from error
+        raise WeightsError(f"{path} is not a generator. Expected a file made by: python -m cnndetect.zoo train ({error})") from error
     described = {key: _tuples(value) for key, value in content["config"].items() if key != "start"}
     config = type(family.module.CPU)(**described)
     network = family.module.Generator(config) if family.kind == "unconditional" else family.module.Network(config)

@@ -65,8 +65,15 @@ def test_a_count_or_class_that_is_not_there_is_named() -> None:
 @pytest.mark.parametrize("trunk", ["wang2020", "resnet18", "npr"])
 def test_every_cell_has_its_augmentation_classes_and_seed(trunk: str) -> None:
     cells = make_cells(
-        trunk, data=Path("d"), out=Path("o"), augmentations=AUGMENTATIONS, seeds=[0, 1], classes=nested_classes(NAMES, ["2", "all"]),
-        diversity_augmentation="blur-jpeg-0.1", mini=True, flags=["--max-images", "100", "--max-epochs", "3"],
+        trunk,
+        data=Path("d"),
+        out=Path("o"),
+        augmentations=AUGMENTATIONS,
+        seeds=[0, 1],
+        classes=nested_classes(NAMES, ["2", "all"]),
+        diversity_augmentation="blur-jpeg-0.1",
+        mini=True,
+        flags=["--max-images", "100", "--max-epochs", "3"],
     )
     assert len(cells) == len({cell.name for cell in cells}) == 2 * (5 + 1), "blur-jpeg-0.1 on all classes is in both ablations, once"
     wanted = {"none": (0, 0), "blur": (0.5, 0), "jpeg": (0, 0.5), "blur-jpeg-0.5": (0.5, 0.5), "blur-jpeg-0.1": (0.1, 0.1)}
@@ -83,8 +90,14 @@ def test_every_cell_has_its_augmentation_classes_and_seed(trunk: str) -> None:
 def test_what_the_grid_sets_cannot_be_given(flag: str) -> None:
     with pytest.raises(ProtocolError, match=flag.split()[0]):
         make_cells(
-            "npr", data=Path("d"), out=Path("o"), augmentations=["none"], seeds=[0], classes={"all": ()},
-            diversity_augmentation="none", flags=["--max-epochs", "1", *flag.split()],
+            "npr",
+            data=Path("d"),
+            out=Path("o"),
+            augmentations=["none"],
+            seeds=[0],
+            classes={"all": ()},
+            diversity_augmentation="none",
+            flags=["--max-epochs", "1", *flag.split()],
         )
 
 

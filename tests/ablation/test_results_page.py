@@ -48,9 +48,11 @@ def stored(root: Path, cell: str, family: str) -> float:
 
 
 def test_the_tables_hold_the_numbers_of_the_result_files(drawn: Path, text: str) -> None:
-    for section, columns in (("augmentation, all classes", [k for k in AS_PUBLISHED if k[1] == "all"]),
-                             ("number of classes", [("blur-jpeg-0.1", c) for c in ("2", "4", "all")])):
-        table = text[text.index(f"npr: {section}"):]
+    for section, columns in (
+        ("augmentation, all classes", [k for k in AS_PUBLISHED if k[1] == "all"]),
+        ("number of classes", [("blur-jpeg-0.1", c) for c in ("2", "4", "all")]),
+    ):
+        table = text[text.index(f"npr: {section}") :]
         head = [cell.strip() for cell in re.search(r"\| AP, %.*", table)[0].split("|")[2:-1]]  # type: ignore[index]
         order = [(label, "all") for label in head] if "augmentation" in section else columns
         for family in (*FAMILIES, "**macro mean**"):
@@ -90,15 +92,18 @@ def test_packed_results_make_the_same_page(drawn: Path, tmp_path: Path, capsys: 
 
 def test_reported_rows_stand_apart(drawn: Path, text: str) -> None:
     before, _, after = text.partition("## Reported, other data")
-    rows = [row for row in json.loads((ROOT / "benchmarks" / "reported.json").read_text())["rows"]
-            if row["source"] == "paper" and row["detector"].startswith("Wang")]
+    rows = [
+        row
+        for row in json.loads((ROOT / "benchmarks" / "reported.json").read_text())["rows"]
+        if row["source"] == "paper" and row["detector"].startswith("Wang")
+    ]
     assert len(rows) >= 9 and all(row["detector"] in after and row["detector"] not in before for row in rows)
     line = next(line for line in after.splitlines() if "no augmentation" in line)
     assert [float(cell) for cell in line.split("|")[2:-1]] == [90.1, 100.0, 96.3, 72.2, 84.0, 100.0, 67.0, 93.5, 90.3, 96.2, 93.6, 98.2]
 
 
 def test_commands_and_runs_are_listed(drawn: Path, text: str) -> None:
-    runs = text[text.index("## Runs"):]
+    runs = text[text.index("## Runs") :]
     assert len(re.findall(r"^\| \[npr-", runs, re.MULTILINE)) == 3 * len(AS_PUBLISHED)
     commands = re.findall(r"^python -m cnndetect.train .*", runs, re.MULTILINE)
     assert len(commands) == len(AS_PUBLISHED) and all("--seed $S" in one and "-s$S " in one for one in commands)
@@ -111,11 +116,15 @@ def verdicts(root: Path) -> dict[str, str]:
 
 def test_verdicts_follow_the_numbers_and_flip_with_them(drawn: Path, tmp_path: Path) -> None:
     found = verdicts(drawn)
-    for words in ("Blur+JPEG (0.1) lowers AP on SAN", "Blur+JPEG (0.5) lowers AP on Deepfake",
-                  "Blur+JPEG (0.1) raises the mean AP over the families other than SAN and Deepfake",
-                  "Blur alone lowers the mean AP over all families", "4 classes instead of 2 raise the mean AP over all families",
-                  "8 classes instead of 2 raise the mean AP over all families",
-                  "Diversity saturates: from 4 to 8 classes AP gains less per doubling than from 2 to 4"):
+    for words in (
+        "Blur+JPEG (0.1) lowers AP on SAN",
+        "Blur+JPEG (0.5) lowers AP on Deepfake",
+        "Blur+JPEG (0.1) raises the mean AP over the families other than SAN and Deepfake",
+        "Blur alone lowers the mean AP over all families",
+        "4 classes instead of 2 raise the mean AP over all families",
+        "8 classes instead of 2 raise the mean AP over all families",
+        "Diversity saturates: from 4 to 8 classes AP gains less per doubling than from 2 to 4",
+    ):
         assert found[words] == HOLDS, words
     # The same grid with none and blur-jpeg exchanged, and the class counts the other way about.
     turned = dict(AS_PUBLISHED)
@@ -124,10 +133,13 @@ def test_verdicts_follow_the_numbers_and_flip_with_them(drawn: Path, tmp_path: P
     turned["none", "all"] = AS_PUBLISHED["blur-jpeg-0.1", "all"]
     turned["blur-jpeg-0.1", "2"], turned["blur-jpeg-0.1", "4"] = (4.0, 4.0), (0.0, 0.0)
     flipped = verdicts(draw_grid(tmp_path, gaps=turned))
-    for words in ("Blur+JPEG (0.1) lowers AP on SAN", "Blur+JPEG (0.5) lowers AP on Deepfake",
-                  "Blur+JPEG (0.1) raises the mean AP over the families other than SAN and Deepfake",
-                  "4 classes instead of 2 raise the mean AP over all families",
-                  "Diversity saturates: from 4 to 8 classes AP gains less per doubling than from 2 to 4"):
+    for words in (
+        "Blur+JPEG (0.1) lowers AP on SAN",
+        "Blur+JPEG (0.5) lowers AP on Deepfake",
+        "Blur+JPEG (0.1) raises the mean AP over the families other than SAN and Deepfake",
+        "4 classes instead of 2 raise the mean AP over all families",
+        "Diversity saturates: from 4 to 8 classes AP gains less per doubling than from 2 to 4",
+    ):
         assert flipped[words] == FAILS, words
 
 

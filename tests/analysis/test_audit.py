@@ -189,8 +189,11 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path: Path, capsys: pytes
 def test_a_useless_classifier_scores_chance_and_one_photograph_stays_on_one_side() -> None:
     rng = np.random.default_rng(0)
     labels = np.tile([0, 1], 60)
-    aps = [cross_validated_ap(rng.normal(size=(120, 3)), labels, [str(k) for k in range(120)], make, draws=0).value
-           for make, times in ((trees, 2), (logistic, 10)) for _ in range(times)]
+    aps = [
+        cross_validated_ap(rng.normal(size=(120, 3)), labels, [str(k) for k in range(120)], make, draws=0).value
+        for make, times in ((trees, 2), (logistic, 10))
+        for _ in range(times)
+    ]
     assert abs(np.mean(aps) - 0.5) < 0.06
     # A column that names the photograph, each of one class: known only to who has seen the photograph.
     photographs = np.repeat(np.arange(12), 10)

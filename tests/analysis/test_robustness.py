@@ -30,8 +30,16 @@ def stored(degradation: str = "none", *, test_set: str = "crn", real: float = 0.
     logits = rng.normal(labels * 2.0 - 1.0, 1.0) + np.where(labels == 0, real, fake)
     names = np.array([f"{label}/{index}.png" for index, label in enumerate(labels)])
     provenance = {
-        "detector": "d", "suite": "s@1", "test_set": test_set, "protocol": "nocrop", "degradation": degradation, "limit": None,
-        "fingerprint": test_set, "identity": "i", "threshold_logit": 0.0, **changes,
+        "detector": "d",
+        "suite": "s@1",
+        "test_set": test_set,
+        "protocol": "nocrop",
+        "degradation": degradation,
+        "limit": None,
+        "fingerprint": test_set,
+        "identity": "i",
+        "threshold_logit": 0.0,
+        **changes,
     }
     return Scores(names, names, labels.astype(np.int8), logits, np.array([""] * 2 * COUNT), provenance)
 
@@ -115,8 +123,20 @@ def test_runs_are_read_back_from_the_benchs_folder(tmp_path: Path) -> None:
 
 def test_the_command_scores_what_is_missing_and_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite, results = draw_suite(tmp_path / "suite"), tmp_path / "results"
-    words = ["robustness", "--suite", str(suite), "--detector", "cnndetect.detectors.networks.baselines:smoothness",
-             "--results", str(results), "--draws", "20", "--degradations", "jpeg_50", "resize_0.5"]
+    words = [
+        "robustness",
+        "--suite",
+        str(suite),
+        "--detector",
+        "cnndetect.detectors.networks.baselines:smoothness",
+        "--results",
+        str(results),
+        "--draws",
+        "20",
+        "--degradations",
+        "jpeg_50",
+        "resize_0.5",
+    ]
     assert main([*words, "--csv", str(tmp_path / "curves.csv")]) == 0
     text = capsys.readouterr().out
     assert "resize_0.5 *" in text and "another size" in text

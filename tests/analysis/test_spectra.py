@@ -40,9 +40,7 @@ def bilinear(plane: np.ndarray, factor: int) -> np.ndarray:
 def transposed(plane: np.ndarray, factor: int) -> np.ndarray:
     """A transposed convolution with one weight: zeros between the pixels."""
     weight = torch.ones(1, 1, 1, 1, dtype=torch.float64)
-    return functional.conv_transpose2d(
-        torch.from_numpy(plane)[None, None], weight, stride=factor, output_padding=factor - 1
-    )[0, 0].numpy()
+    return functional.conv_transpose2d(torch.from_numpy(plane)[None, None], weight, stride=factor, output_padding=factor - 1)[0, 0].numpy()
 
 
 KINDS: dict[str, Upsample] = {"nearest": nearest, "bilinear": bilinear, "transposed": transposed}
@@ -63,7 +61,7 @@ def rgb(plane: np.ndarray) -> np.ndarray:
 def test_a_wave_is_copied_to_where_theory_says_with_the_weight_it_says(kind: str, factor: int, cycles: int) -> None:
     small, size = 32, 32 * factor
     spectrum = magnitude(KINDS[kind](wave(small, 0.0, cycles / small), factor))
-    row = spectrum[size // 2, size // 2 :]                                      # right frequencies 0 to 0.5
+    row = spectrum[size // 2, size // 2 :]  # right frequencies 0 to 0.5
     expected = upsampling_copies(cycles / small, factor)
     weights = upsampling_response(np.array(expected), factor, kind)
     found = np.append(row, spectrum[size // 2, 0])[np.rint(np.array(expected) * size).astype(int)]

@@ -83,7 +83,7 @@ def test_a_stream_of_ever_new_sizes_stays_small(monkeypatch) -> None:
     for keys, _ in batches_of(stream(), batch_size=8):
         most = max(most, alive)
         alive -= len(keys)
-    assert most <= 26          # 24 megapixels wait at most
+    assert most <= 26  # 24 megapixels wait at most
 
 
 def test_a_damaged_image_is_counted_named_and_loses(suite, tmp_path) -> None:
@@ -128,9 +128,9 @@ def test_finished_results_are_kept_until_something_changes(suite, tmp_path) -> N
     assert sum(calls) == 32
     Image.new("RGB", (9, 9)).save(suite / "crn" / "0_real" / "0.png")
     run(suite, tmp_path / "r", named(counting))
-    assert sum(calls) == 40          # crn alone
+    assert sum(calls) == 40  # crn alone
     run(suite, tmp_path / "r", Detector("brightness", counting, weights_sha256="e" * 64))
-    assert sum(calls) == 56          # other weights
+    assert sum(calls) == 56  # other weights
 
 
 def test_a_limited_run_is_no_result(suite, tmp_path) -> None:
@@ -214,8 +214,21 @@ def test_kill_9_loses_at_most_one_batch(suite, tmp_path) -> None:
         "        f.write(f'{len(images)}\\n')\n    return images.mean(dim=(1, 2, 3))\n"
         "def build():\n    return Detector('slow', network, weights_sha256='a' * 64)\n"
     )
-    command = [sys.executable, "-m", "cnndetect.bench", "--suite", str(suite), "--detector", "slow:build", "--batch-size", "1",
-               "--draws", "20", "--results", str(tmp_path / "r")]
+    command = [
+        sys.executable,
+        "-m",
+        "cnndetect.bench",
+        "--suite",
+        str(suite),
+        "--detector",
+        "slow:build",
+        "--batch-size",
+        "1",
+        "--draws",
+        "20",
+        "--results",
+        str(tmp_path / "r"),
+    ]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     calls = tmp_path / "calls"

@@ -93,8 +93,10 @@ def test_protocol_and_degradation_are_parts_of_the_name(suite, tmp_path) -> None
     run(suite, tmp_path / "r", limit=1)
     found = sorted(path.relative_to(tmp_path / "r").as_posix() for path in (tmp_path / "r").rglob("*.json"))
     assert found == [
-        "brightness/biggan.crop224.resize_0.5.json", "brightness/crn.crop224.resize_0.5.json",
-        "not-a-result/brightness.limit1/biggan.nocrop.json", "not-a-result/brightness.limit1/crn.nocrop.json",
+        "brightness/biggan.crop224.resize_0.5.json",
+        "brightness/crn.crop224.resize_0.5.json",
+        "not-a-result/brightness.limit1/biggan.nocrop.json",
+        "not-a-result/brightness.limit1/crn.nocrop.json",
     ]
     assert not list((tmp_path / "r").rglob("*.journal")) and not list((tmp_path / "r").rglob("*.tmp"))
 
@@ -150,7 +152,7 @@ def test_suites_are_found_by_folder_in_the_papers_order(tmp_path, monkeypatch) -
         (found,) = find_suites(name)
         assert [test_set.name for test_set in found.sets] == ["progan", "biggan", "san", "zebra"]
     assert list_suites() == ["mini"]
-    assert [s.name for s in find_suites(tmp_path / "mini" / "san")[0].sets] == ["san"]           # flat: a suite of one
+    assert [s.name for s in find_suites(tmp_path / "mini" / "san")[0].sets] == ["san"]  # flat: a suite of one
     monkeypatch.setenv("CNNDETECT_MINI", str(tmp_path / "nowhere"))
     assert list_suites() == []
     with pytest.raises(LayoutError, match="holds no test set"):

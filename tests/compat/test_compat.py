@@ -36,7 +36,7 @@ def dataroot(tmp_path) -> Path:
 
 
 def test_demo_prints_one_percentage(tmp_path, model, capsys) -> None:
-    Image.new("RGB", (30, 20), (124, 116, 104)).save(tmp_path / "grey.png")       # ImageNet's mean: about zero
+    Image.new("RGB", (30, 20), (124, 116, 104)).save(tmp_path / "grey.png")  # ImageNet's mean: about zero
     assert demo.main(["-f", str(tmp_path / "grey.png"), "-m", model, "--use_cpu"]) == 0
     percent = float(capsys.readouterr().out.removeprefix("probability of being synthetic: ").removesuffix("%\n"))
     assert percent == pytest.approx(100 / (1 + np.exp(-1.6)), abs=0.5)
@@ -108,7 +108,7 @@ def csv_rows(path: Path) -> list[list[str]]:
 
 def test_eval_writes_the_csv_of_what_is_there(dataroot, model, tmp_path, capsys) -> None:
     command = ["--dataroot", str(dataroot), "--model_path", model, "--results_dir", str(tmp_path / "r"), "--gpu_ids", "-1", "--no_crop"]
-    assert eval.main(command) == 1                                    # eleven of the thirteen are absent
+    assert eval.main(command) == 1  # eleven of the thirteen are absent
     captured = capsys.readouterr()
     assert "not in" in captured.err and "progan" in captured.err and "(crn) acc: " in captured.out
     rows = csv_rows(tmp_path / "r" / "bright_is_fake.build.csv")
@@ -127,8 +127,10 @@ def test_eval_degrades_as_it_is_told(dataroot, model, tmp_path, capsys) -> None:
     assert [path.name for path in (tmp_path / "b").rglob("*.npz")] == ["crn.nocrop.blur_2.npz"]
     capsys.readouterr()
     for wrong, words in (
-        (["--blur_prob", "0.5"], "Expected 0 or 1"), (["--jpg_prob", "1", "--jpg_qual", "30,100"], "Expected one of 30, "),
-        (["--jpg_prob", "1", "--blur_prob", "1"], "one degradation"), (["--isTrain"], "unrecognized"),
+        (["--blur_prob", "0.5"], "Expected 0 or 1"),
+        (["--jpg_prob", "1", "--jpg_qual", "30,100"], "Expected one of 30, "),
+        (["--jpg_prob", "1", "--blur_prob", "1"], "one degradation"),
+        (["--isTrain"], "unrecognized"),
     ):
         with pytest.raises(SystemExit) as stopped:
             eval.main([*command, *wrong])

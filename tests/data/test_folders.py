@@ -62,7 +62,9 @@ def test_shared_reals(tmp_path) -> None:
         (tmp_path / family / "0_real.txt").write_text("../reals/hill.png\n../reals/lake__0.png\n\n")
     crn, imle = scan(tmp_path / "crn"), scan(tmp_path / "imle")
     assert [(s.relative, s.label, s.cluster) for s in crn] == [
-        ("0_real/hill.png", 0, "0_real/hill.png"), ("0_real/lake__0.png", 0, "lake"), ("1_fake/lake__0.png", 1, "lake"),
+        ("0_real/hill.png", 0, "0_real/hill.png"),
+        ("0_real/lake__0.png", 0, "lake"),
+        ("1_fake/lake__0.png", 1, "lake"),
     ]
     assert [s.cluster for s in imle] == [s.cluster for s in crn]
     picture(tmp_path / "crn" / "0_real" / "z.png")
@@ -90,7 +92,7 @@ def test_equal_files_are_drawn_together_and_equal_names_are_not(tmp_path) -> Non
         picture(tmp_path / family / "1_fake" / "0001.png", colour + 1)
     sets = {name: scan(tmp_path / name) for name in ("crn", "imle", "gaugan")}
     drawn = {name: clusters(samples, contents(samples)) for name, samples in sets.items()}
-    assert drawn["crn"][0] == drawn["imle"][0]                     # a copy of the same real
+    assert drawn["crn"][0] == drawn["imle"][0]  # a copy of the same real
     assert len({drawn["crn"][0], drawn["gaugan"][0], drawn["crn"][1], drawn["gaugan"][1]}) == 4
     assert all(str(tmp_path) not in name for name in drawn["crn"])
 
@@ -136,7 +138,7 @@ def test_classes_that_share_reals_keep_their_own_names(tmp_path) -> None:
         (tmp_path / "stylegan" / name / "0_real.txt").write_text("../reals/a.png\n")
     samples = scan(tmp_path / "stylegan")
     assert [s.relative for s in samples if s.label == 0] == ["car/0_real/a.png", "cat/0_real/a.png"]
-    assert len(set(clusters(samples, contents(samples)))) == 1     # one file, drawn once
+    assert len(set(clusters(samples, contents(samples)))) == 1  # one file, drawn once
 
 
 def test_a_link_back_up_ends_and_hidden_folders_are_left_out(tmp_path) -> None:

@@ -58,6 +58,7 @@ def _drawn(count: int, temperature: float, threshold: float, *, seed: int = 0) -
 def test_the_fit_finds_the_temperature_that_the_labels_were_drawn_with(temperature: float) -> None:
     labels, logits = _drawn(20_000, temperature, 0.0)
     assert fit_temperature(labels, logits) == pytest.approx(temperature, rel=0.05)
+
     # A minimum of the balanced likelihood: neither side of it is better.
     def loss(t: float) -> float:
         z = logits / t

@@ -40,7 +40,7 @@ def official(network, tmp_path_factory):
 def test_the_network_is_the_reference_network(network) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == 23_510_081
     assert len(network.state_dict()) == 320
-    assert network.layer2[0].conv2.stride == (2, 2) and network.layer2[0].conv1.stride == (1, 1)      # v1.5
+    assert network.layer2[0].conv2.stride == (2, 2) and network.layer2[0].conv1.stride == (1, 1)  # v1.5
     torch.manual_seed(1)
     assert resnet50_one_logit().fc.weight.std().item() == pytest.approx(0.02, rel=0.1)
 
@@ -128,9 +128,7 @@ def test_a_wrong_output_is_refused() -> None:
 
 
 def test_a_changed_registered_file_is_refused(tmp_path, monkeypatch) -> None:
-    record = weights.WeightsRecord(
-        "demo", "demo.safetensors", "0" * 64, "resnet50", "nocrop", "", "", True, 0, "", 0.0, "Apache-2.0", ""
-    )
+    record = weights.WeightsRecord("demo", "demo.safetensors", "0" * 64, "resnet50", "nocrop", "", "", True, 0, "", 0.0, "Apache-2.0", "")
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))
     monkeypatch.setitem(weights.WEIGHTS, "demo", record)
     with pytest.raises(WeightsError, match="are not at"):

@@ -101,7 +101,7 @@ def test_nothing_is_fetched_before_the_licence_is_accepted(drawn, checkpoint, ca
 
 def test_one_command_fetches_strips_and_makes_it_loadable(drawn, server, checkpoint, network, tmp_path, monkeypatch, capsys) -> None:
     url, asked = server
-    record = replace(drawn, urls=("http://127.0.0.1:9/dead.pth", url))           # the first address is dead
+    record = replace(drawn, urls=("http://127.0.0.1:9/dead.pth", url))  # the first address is dead
     monkeypatch.setitem(OFFICIAL, NAME, record)
     assert main(["get", STEM, "--yes", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -165,7 +165,7 @@ def test_a_checkpoint_is_known_by_its_bytes_alone(drawn, checkpoint, tmp_path, m
     assert recognise(checkpoint, digest) == drawn and recognise(checkpoint, "0" * 64) is None
     with monkeypatch.context() as patch:
         patch.setattr(official, "_SIZES", range(282_000_000, 283_000_000))
-        assert recognise(checkpoint, digest) is None             # of no size that an official checkpoint has
+        assert recognise(checkpoint, digest) is None  # of no size that an official checkpoint has
     # By MD5 where no SHA-256 is known; never by name.
     monkeypatch.setitem(OFFICIAL, NAME, replace(drawn, sha256=None))
     assert recognise(checkpoint, digest) == OFFICIAL[NAME]

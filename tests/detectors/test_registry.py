@@ -124,7 +124,7 @@ def test_a_plain_function_has_no_identity(tmp_path, monkeypatch) -> None:
     write_net(tmp_path, monkeypatch, name="net_three")
     assert load("net_three:plain", device="cpu").identity is None
     assert load(lambda images: images.sum((1, 2, 3)), device="cpu").identity is None
-    assert load(nn.Flatten(), device="cpu").identity is None        # its settings may have been changed by hand
+    assert load(nn.Flatten(), device="cpu").identity is None  # its settings may have been changed by hand
     assert Detector("x", torch.sum, weights_sha256="a" * 64).identity == "a" * 64
 
 

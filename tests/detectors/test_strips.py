@@ -72,12 +72,12 @@ def test_only_large_images_of_a_network_at_rest_go_in_strips(network, monkeypatc
         network(small)
         assert not called
         assert network(large).shape == (1,) and len(called) == 1
-    network(large)                                   # with gradients
+    network(large)  # with gradients
     assert len(called) == 1
     try:
         network.train()
         with torch.no_grad():
-            network(torch.zeros(2, 3, 64, 64))       # statistics of the batch
+            network(torch.zeros(2, 3, 64, 64))  # statistics of the batch
     finally:
         network.eval()
     assert len(called) == 1

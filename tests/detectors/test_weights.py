@@ -22,8 +22,19 @@ def small() -> nn.Module:
 
 def record(name: str, sha256: str) -> WeightsRecord:
     return WeightsRecord(
-        name=name, file=f"{name}.safetensors", sha256=sha256, architecture="resnet50", protocol="nocrop", recipe="r",
-        training_data="d", progan_only=True, seed=0, initialisation="random", threshold_logit=0.5, licence="Apache-2.0", note="",
+        name=name,
+        file=f"{name}.safetensors",
+        sha256=sha256,
+        architecture="resnet50",
+        protocol="nocrop",
+        recipe="r",
+        training_data="d",
+        progan_only=True,
+        seed=0,
+        initialisation="random",
+        threshold_logit=0.5,
+        licence="Apache-2.0",
+        note="",
     )
 
 
@@ -93,7 +104,7 @@ def test_a_registered_file_is_checked_again_when_it_changes(tmp_path, monkeypatc
         patched.setattr(weights.hashlib, "sha256", lambda: pytest.fail("read again"))
         assert registered_file(known) == path
 
-    path.write_bytes(b"other content")                            # the same length, another time
+    path.write_bytes(b"other content")  # the same length, another time
     os.utime(path, ns=(1, 1))
     with pytest.raises(WeightsError, match="demo.safetensors has SHA-256 .* Expected"):
         registered_file(known)
@@ -103,6 +114,6 @@ def test_a_registered_file_is_checked_again_when_it_changes(tmp_path, monkeypatc
 
 
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path) -> None:
-    content = bytes(range(256)) * 5000                            # more than one block
+    content = bytes(range(256)) * 5000  # more than one block
     Path(tmp_path / "x").write_bytes(content)
     assert file_sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()

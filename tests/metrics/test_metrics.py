@@ -77,8 +77,10 @@ def test_ece_of_a_calibrated_and_of_a_boastful_detector() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_fitted_threshold_is_the_best_of_all(seed: int) -> None:
     labels, logits = random_scores(seed, count=60, levels=3)
+
     def balanced(cut: float) -> float:
         return sum(metrics.accuracy_at(labels, logits, cut)) / 2
+
     values = np.unique(logits)
     best = max(balanced(cut) for cut in [*(values - 0.01), values[-1] + 0.01])
     assert balanced(metrics.fit_threshold(labels, logits)) == pytest.approx(best)

@@ -88,7 +88,7 @@ def test_the_page_is_whole_and_loads_nothing(made) -> None:
     assert not page.open and not page.silent
     assert len(page.ids) == len(set(page.ids))
     assert all(one.startswith("data:") for one in page.loaded)
-    assert "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'" in text
+    assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in text
     # Namespaces of SVG are names, no addresses that are asked for.
     assert not re.search(r"(?:src|href)=\"https?:|url\(https?:|@import", text)
     assert page.headings[0] == 1 and page.headings.count(1) == 1

@@ -86,9 +86,7 @@ def test_a_bad_image_is_named_counted_and_passed_over(folder: Path, capsys: pyte
     assert "b.png is empty" in err and "absent.png does not exist" in err and "2 of 5 images failed" in err
 
 
-def test_a_folder_without_images_and_an_unwritable_table_fail_before_scoring(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_without_images_and_an_unwritable_table_fail_before_scoring(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty").mkdir()
     assert _run(folder / "empty") == 1
     assert "empty holds no images" in capsys.readouterr().err

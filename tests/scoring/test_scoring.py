@@ -55,7 +55,7 @@ def score(samples, journal: Path, network: Callable = brightness, **conditions) 
 @pytest.mark.parametrize("batches", [0, 1, 3, 5])
 @pytest.mark.parametrize("window", [24_000_000, 1500])
 def test_a_broken_run_ends_in_the_very_same_batches(samples, tmp_path, monkeypatch, batches, window) -> None:
-    monkeypatch.setattr(scoring, "WINDOW_PIXELS", window)         # a small window sends unfilled batches on their way
+    monkeypatch.setattr(scoring, "WINDOW_PIXELS", window)  # a small window sends unfilled batches on their way
     whole = score(samples, tmp_path / "whole", meddling)
     with pytest.raises(Stop):
         score(samples, tmp_path / "broken", stopping_after(batches))
@@ -99,7 +99,7 @@ def test_a_journal_of_another_run_is_not_continued(samples, tmp_path) -> None:
     score(samples, tmp_path / "j", lambda images: 0 * brightness(images))
     other = score_set(named(), samples, Conditions(), journal=tmp_path / "j", provenance={"of": "that"})
     assert (other.logits != 0).all()
-    (tmp_path / "j").write_bytes(json.dumps({"of": "this"}).encode())          # killed before the first line was whole
+    (tmp_path / "j").write_bytes(json.dumps({"of": "this"}).encode())  # killed before the first line was whole
     assert np.isfinite(score(samples, tmp_path / "j").logits).all()
 
 
@@ -108,7 +108,7 @@ def test_strange_logits_survive_the_journal_and_nan_is_a_failure(samples, tmp_pa
     def strange(images: torch.Tensor) -> torch.Tensor:
         return torch.full((len(images),), value)
 
-    for _ in range(2):                     # the second time, all of them come from the journal
+    for _ in range(2):  # the second time, all of them come from the journal
         scores = score(samples, tmp_path / "j", strange)
         assert np.array_equal(scores.logits, np.full(len(samples), value), equal_nan=True)
         assert scores.failed.all() == np.isnan(value)

@@ -119,7 +119,7 @@ def test_crops_of_unpacked_packages(tmp_path) -> None:
     for index in range(12):
         array = np.random.default_rng(index).integers(0, 256, (360, 480, 3), dtype=np.uint8)
         Image.fromarray(array).save(folder / f"place-{'abcdefghijkl'[index]}x.jpg")
-    Image.new("RGB", (480, 360)).save(folder / "moon.jpg")               # a drawing, by the list
+    Image.new("RGB", (480, 360)).save(folder / "moon.jpg")  # a drawing, by the list
     Image.new("RGB", (300, 200)).save(folder / "small.jpg")
     records = write_crops(free_photos(tmp_path), tmp_path / "out")
     halves = {name: {p.name.split("__")[0] for p in (tmp_path / "out" / name).glob("*.png")} for name in ("generators", "suite")}

@@ -84,7 +84,7 @@ def _near(facts: Sequence[FileFacts], others: Sequence[FileFacts], bits: int) ->
     left, right = (_signs([some[k] for k in chosen]) for some, chosen in ((facts, rows), (others, columns)))
     length, step, found = left.shape[1], max(1, _BLOCK // len(columns)), []
     for start in range(0, len(rows), step):
-        distances = (length - left[start : start + step] @ right.T) / 2        # [step, len(columns)]
+        distances = (length - left[start : start + step] @ right.T) / 2  # [step, len(columns)]
         for i, j in np.argwhere(distances <= bits):
             found.append((rows[start + i], columns[j], int(distances[i, j])))
     return found

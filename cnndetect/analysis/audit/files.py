@@ -55,9 +55,19 @@ def examine(sample: Sample) -> FileFacts:
         return FileFacts(sample, error=str(error).replace(str(sample.path), sample.relative))
     quality, exact = jpeg_quality(stored)
     return FileFacts(
-        sample, hashlib.sha256(content).hexdigest(), stored.format or "", stored.mode, stored.width, stored.height, len(content),
-        encoder_of(stored, content), quality, exact, metadata_of(stored),
-        global_statistics(upright), difference_hash(upright),
+        sample,
+        hashlib.sha256(content).hexdigest(),
+        stored.format or "",
+        stored.mode,
+        stored.width,
+        stored.height,
+        len(content),
+        encoder_of(stored, content),
+        quality,
+        exact,
+        metadata_of(stored),
+        global_statistics(upright),
+        difference_hash(upright),
     )
 
 

@@ -29,9 +29,16 @@ def global_statistics(array: np.ndarray) -> np.ndarray:
     luma = values @ _LUMA
     high, low = values.max(axis=2), values.min(axis=2)
     saturation = ((high - low) / np.maximum(high, 1)).mean()
-    return np.array([
-        *values.mean(axis=(0, 1)), luma.std(), saturation, np.log1p(laplace(luma).var()), np.log1p(noise_level(luma)), jpeg_grid(luma),
-    ])
+    return np.array(
+        [
+            *values.mean(axis=(0, 1)),
+            luma.std(),
+            saturation,
+            np.log1p(laplace(luma).var()),
+            np.log1p(noise_level(luma)),
+            jpeg_grid(luma),
+        ]
+    )
 
 
 def noise_level(luma: np.ndarray) -> float:

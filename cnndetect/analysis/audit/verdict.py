@@ -84,16 +84,27 @@ class Audit:
         """For JSON."""
         figures = {name: _no_nan(asdict(getattr(self, name))) for name in ("metadata", "length", "statistics")}
         return {
-            "name": self.name, "verdict": self.verdict, "reasons": list(self.reasons), "notes": list(self.notes),
-            "ap": figures, "auc_of_each_statistic": self.each,
+            "name": self.name,
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "notes": list(self.notes),
+            "ap": figures,
+            "auc_of_each_statistic": self.each,
             "bars": {"metadata": METADATA_BAR, "statistics": STATISTICS_BAR},
-            "real": asdict(self.real), "fake": asdict(self.fake),
-            "duplicates": [_plain(pair) for pair in self.pairs], "against": [_plain(pair) for pair in self.against],
+            "real": asdict(self.real),
+            "fake": asdict(self.fake),
+            "duplicates": [_plain(pair) for pair in self.pairs],
+            "against": [_plain(pair) for pair in self.against],
         }
 
 
 def audit_set(
-    root: str | Path, *, name: str | None = None, against: Sequence[FileFacts] = (), draws: int = DRAWS, seed: int = 0,
+    root: str | Path,
+    *,
+    name: str | None = None,
+    against: Sequence[FileFacts] = (),
+    draws: int = DRAWS,
+    seed: int = 0,
     known: dict[Path, FileFacts] | None = None,
 ) -> Audit:
     """Audit a folder in the official layout. Raises LayoutError where it is none.
@@ -106,9 +117,7 @@ def audit_set(
     return audit_facts(name or Path(root).resolve().name, facts, against=against, draws=draws, seed=seed)
 
 
-def audit_facts(
-    name: str, facts: Sequence[FileFacts], *, against: Sequence[FileFacts] = (), draws: int = DRAWS, seed: int = 0
-) -> Audit:
+def audit_facts(name: str, facts: Sequence[FileFacts], *, against: Sequence[FileFacts] = (), draws: int = DRAWS, seed: int = 0) -> Audit:
     """The same from facts. Files that cannot be read are counted and left out of the figures."""
     readable = [fact for fact in facts if not fact.error]
     classes = [class_facts([fact for fact in facts if fact.sample.label == label]) for label in (0, 1)]
@@ -130,8 +139,18 @@ def audit_facts(
     each = {key: roc_auc(labels, table[:, k]) for k, key in enumerate(STATISTICS)}
     notes = _notes(pairs, length, statistics, each, len(set(photographs)))
     return Audit(
-        name, classes[0], classes[1], metadata, length, statistics, each, tuple(pairs), tuple(leaks), verdict,
-        tuple(biased + warnings), notes,
+        name,
+        classes[0],
+        classes[1],
+        metadata,
+        length,
+        statistics,
+        each,
+        tuple(pairs),
+        tuple(leaks),
+        verdict,
+        tuple(biased + warnings),
+        notes,
     )
 
 
@@ -154,10 +173,16 @@ def class_facts(facts: Sequence[FileFacts]) -> ClassFacts:
     quality = [fact.jpeg_quality for fact in seen if not np.isnan(fact.jpeg_quality)]
     means = np.mean([fact.statistics for fact in seen], axis=0) if seen else np.full(len(STATISTICS), np.nan)
     return ClassFacts(
-        len(facts), len(facts) - len(seen), _counts(fact.format for fact in seen), _counts(fact.encoder for fact in seen),
-        _counts(fact.mode for fact in seen), _counts(f"{fact.width}x{fact.height}" for fact in seen),
-        _counts(key for fact in seen for key in fact.metadata), _spread(quality),
-        _spread([fact.bytes / (fact.width * fact.height) for fact in seen]), dict(zip(STATISTICS, means.tolist(), strict=True)),
+        len(facts),
+        len(facts) - len(seen),
+        _counts(fact.format for fact in seen),
+        _counts(fact.encoder for fact in seen),
+        _counts(fact.mode for fact in seen),
+        _counts(f"{fact.width}x{fact.height}" for fact in seen),
+        _counts(key for fact in seen for key in fact.metadata),
+        _spread(quality),
+        _spread([fact.bytes / (fact.width * fact.height) for fact in seen]),
+        dict(zip(STATISTICS, means.tolist(), strict=True)),
     )
 
 
@@ -215,9 +240,7 @@ def _differences(real: ClassFacts, fake: ClassFacts) -> list[str]:
     return found
 
 
-def _notes(
-    pairs: Sequence[Pair], length: Interval, statistics: Interval, each: dict[str, float], photographs: int
-) -> tuple[str, ...]:
+def _notes(pairs: Sequence[Pair], length: Interval, statistics: Interval, each: dict[str, float], photographs: int) -> tuple[str, ...]:
     above = "above" if statistics.value > STATISTICS_BAR else "within"
     expected = sum(pair.same_photograph for pair in pairs if not pair.exact)
     strongest = sorted(each, key=lambda name: -abs(each[name] - 0.5))[:NAMED]
@@ -226,8 +249,7 @@ def _notes(
         f"global statistics of pixels: AP {shown(statistics)}, {above} the bar "
         f"{STATISTICS_BAR:.2f}; a property of the generator, not of the files",
         f"the strongest statistics alone, as AUC (below 0.5: fakes have less): {alone}",
-        f"length of files: AP {shown(length)}; under one encoder it measures how smooth "
-        "the pictures are",
+        f"length of files: AP {shown(length)}; under one encoder it measures how smooth the pictures are",
         f"{photographs} photographs or pictures of their own; {expected} pairs of one photograph are nearly equal, as their names say",
     )
 
@@ -254,6 +276,10 @@ def _no_nan(figures: dict[str, float]) -> dict[str, float | None]:
 
 def _plain(pair: Pair) -> dict[str, Any]:
     return {
-        "first": pair.first.sample.relative, "second": pair.second.sample.relative, "exact": pair.exact, "bits": pair.bits,
-        "between_classes": pair.between_classes, "same_photograph": pair.same_photograph,
+        "first": pair.first.sample.relative,
+        "second": pair.second.sample.relative,
+        "exact": pair.exact,
+        "bits": pair.bits,
+        "between_classes": pair.between_classes,
+        "same_photograph": pair.same_photograph,
     }

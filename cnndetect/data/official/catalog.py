@@ -14,9 +14,7 @@ from cnndetect.errors import UnknownNameError, lookup
 
 LICENCE = "CC BY-NC-SA 4.0, Copyright (c) 2020 Wang, Wang, Zhang, Owens, Efros: no commercial use, share alike"
 TERMS = "The underlying photographs (LSUN, ImageNet, COCO, CelebA, FaceForensics++, FFHQ and others) keep terms of their own."
-CITATION = (
-    "Wang, Wang, Zhang, Owens, Efros: CNN-generated images are surprisingly easy to spot... for now. CVPR 2020, arXiv:1912.11035"
-)
+CITATION = "Wang, Wang, Zhang, Owens, Efros: CNN-generated images are surprisingly easy to spot... for now. CVPR 2020, arXiv:1912.11035"
 STORE = "datasets/sywang/CNNDetection/resolve"
 # The state that the sizes and checksums below were read from; then whatever the store has now, held to the same sizes.
 REVISIONS = ("2dd6d95d4333188b8616f3d34970ea800ca1e339", "main")

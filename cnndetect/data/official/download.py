@@ -53,7 +53,12 @@ class _Target:
 
 
 def download(
-    urls: Sequence[str], path: Path, *, size: int | None = None, sha256: str | None = None, md5: str | None = None,
+    urls: Sequence[str],
+    path: Path,
+    *,
+    size: int | None = None,
+    sha256: str | None = None,
+    md5: str | None = None,
     progress: bool = True,
 ) -> Path:
     """Fetch one file from the first address that has it, and return ``path``.
@@ -166,7 +171,12 @@ def _append(url: str, target: _Target) -> bool:
 def _write(stream: Stream, target: _Target, total: int | None) -> int:
     count = 0
     bar = tqdm(
-        total=total, initial=stream.start, desc=target.path.name, unit="B", unit_scale=True, file=sys.stderr,
+        total=total,
+        initial=stream.start,
+        desc=target.path.name,
+        unit="B",
+        unit_scale=True,
+        file=sys.stderr,
         disable=None if target.progress else True,
     )
     try:

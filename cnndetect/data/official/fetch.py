@@ -55,8 +55,14 @@ def folder_of(dataset: Dataset, dest: str | Path | None = None) -> Path:
 
 
 def fetch(
-    dataset: Dataset, *, only: Sequence[str] | None = None, dest: str | Path | None = None, mirrors: Sequence[str] = (),
-    from_archive: str | Path | None = None, whole: bool = False, progress: bool = True,
+    dataset: Dataset,
+    *,
+    only: Sequence[str] | None = None,
+    dest: str | Path | None = None,
+    mirrors: Sequence[str] = (),
+    from_archive: str | Path | None = None,
+    whole: bool = False,
+    progress: bool = True,
 ) -> Fetched:
     """Bring the groups of a data set to ``dest``/GROUP; what is there already and whole is not fetched again.
 

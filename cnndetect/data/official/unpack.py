@@ -65,7 +65,11 @@ def list_members(archive: zipfile.ZipFile, groups: Collection[Group]) -> list[Me
 
 
 def unpack(
-    archive: zipfile.ZipFile, members: Collection[Member], folder: Path, *, progress: bool = True,
+    archive: zipfile.ZipFile,
+    members: Collection[Member],
+    folder: Path,
+    *,
+    progress: bool = True,
     doubt: Callable[[], None] | None = None,
 ) -> Unpacked:
     """Write the members below ``folder``, which may hold some of them already; the room on the disk is checked first.

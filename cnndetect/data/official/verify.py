@@ -90,13 +90,18 @@ def verify(
             for label, expected, files in ((REAL, counts.real, real), (FAKE, counts.fake, fake)):
                 checks.append(
                     ClassCheck(
-                        f"{folder}/{label}", expected, len(files),
+                        f"{folder}/{label}",
+                        expected,
+                        len(files),
                         tuple(str(file.relative_to(root)) for file in files if file in equal),
                         tuple(f"{file.relative_to(root)}: {wrong[file]}" for file in files if file in wrong),
                     )
                 )
     return Check(
-        str(root), dataset.name, tuple(checks), tuple(_unknown(root, dataset, groups)),
+        str(root),
+        dataset.name,
+        tuple(checks),
+        tuple(_unknown(root, dataset, groups)),
         tuple(flaw_lines(dataset.name, [group.name for group in groups])),
     )
 
@@ -106,9 +111,7 @@ def _told_by(root: Path) -> str:
     fitting = [dataset.name for dataset in DATASETS.values() if present & set(dataset.groups)]
     if len(fitting) == 1:
         return fitting[0]
-    raise ProtocolError(
-        f"{root} may be {' or '.join(fitting) or 'any data set'}. Say which with --suite; known: {', '.join(DATASETS)}."
-    )
+    raise ProtocolError(f"{root} may be {' or '.join(fitting) or 'any data set'}. Say which with --suite; known: {', '.join(DATASETS)}.")
 
 
 def _look(root: Path, files: list[Path], bar: tqdm) -> tuple[dict[Path, str], set[Path]]:

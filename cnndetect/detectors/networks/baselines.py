@@ -11,7 +11,7 @@ class Smoothness(nn.Module):
     """Minus the mean absolute difference of neighbouring pixels: smooth images rank as fake. [N, 3, H, W] -> [N]."""
 
     def forward(self, images: Tensor) -> Tensor:
-        grey = images.mean(dim=1)                                               # [N, H, W]
+        grey = images.mean(dim=1)  # [N, H, W]
         down = (grey[:, 1:] - grey[:, :-1]).abs().mean(dim=(1, 2))
         right = (grey[:, :, 1:] - grey[:, :, :-1]).abs().mean(dim=(1, 2))
         return -(down + right)

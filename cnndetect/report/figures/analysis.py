@@ -72,9 +72,7 @@ def radial_profiles(sets: Mapping[str, tuple[Spectrum, Spectrum]], *, columns: i
 
 
 @styled
-def contact_sheet(
-    images: Sequence[tuple[np.ndarray, float]], *, title: str, columns: int = 10, inches: float = 0.95
-) -> Figure:
+def contact_sheet(images: Sequence[tuple[np.ndarray, float]], *, title: str, columns: int = 10, inches: float = 0.95) -> Figure:
     """Thumbnails in the given order, least fake first, each with its logit. images: (uint8 [H, W, 3], logit).
 
     A thumbnail is drawn anew at another size: it is no input for a detector.
@@ -109,7 +107,12 @@ def correlation_dots(rows: Mapping[str, Mapping[str, Interval]], *, title: str =
                 at, rho = place + (hue - (len(series) - 1) / 2) * 0.7 / len(series), row[name]
                 panel.plot([rho.low, rho.high], [at, at], color=colour_of(hue), linewidth=1.2)
                 panel.plot(
-                    [rho.value], [at], color=colour_of(hue), marker="o", markersize=3.5, linestyle="",
+                    [rho.value],
+                    [at],
+                    color=colour_of(hue),
+                    marker="o",
+                    markersize=3.5,
+                    linestyle="",
                     label=shortened(name, longest=40) if place == 0 else None,
                 )
     panel.set_yticks(range(len(rows)), list(rows))

@@ -24,7 +24,10 @@ def excludes_zero(interval: Interval) -> bool:
 
 @styled
 def difference_matrix(
-    detectors: Sequence[str], differences: Mapping[tuple[str, str], Interval], *, title: str = "Row minus column, AP points",
+    detectors: Sequence[str],
+    differences: Mapping[tuple[str, str], Interval],
+    *,
+    title: str = "Row minus column, AP points",
 ) -> Figure:
     """Cell (a, b): AP of a minus AP of b, in points; bold and coloured where the 95 % interval excludes zero.
 
@@ -49,8 +52,14 @@ def difference_matrix(
                 strength = _STRONGEST * (0.25 + 0.75 * abs(interval.value) / largest)
                 axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=strength, edgecolor="none"))
             axes.text(
-                column + 0.5, row + 0.5, f"{100 * interval.value:+.1f}".replace("-", "−"), ha="center", va="center", fontsize=7.5,
-                color=INK if sure else MUTED, fontweight="bold" if sure else "normal",
+                column + 0.5,
+                row + 0.5,
+                f"{100 * interval.value:+.1f}".replace("-", "−"),
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color=INK if sure else MUTED,
+                fontweight="bold" if sure else "normal",
             )
     axes.set_xlim(0, count)
     axes.set_ylim(count, 0)

@@ -46,7 +46,10 @@ def histogram(scores: SetScores, *, threshold: float | None = None, bins: int = 
 
 @styled
 def histograms(
-    sets: Mapping[str, SetScores], *, thresholds: Mapping[str, float | None] | None = None, title: str = "Scores",
+    sets: Mapping[str, SetScores],
+    *,
+    thresholds: Mapping[str, float | None] | None = None,
+    title: str = "Scores",
     bins: int = BINS,
 ) -> Figure:
     """One strip per detector: reals upward, fakes downward, on that detector's own scale of logits.

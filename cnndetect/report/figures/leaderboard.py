@@ -40,8 +40,12 @@ def leaderboard(means: Mapping[str, Interval], *, title: str = "Macro mean AP, %
 
 @styled
 def forest(
-    families: Mapping[str, Mapping[str, Interval]], *, detectors: Sequence[str], chance: Mapping[str, float] | None = None,
-    only: Sequence[str] | None = None, columns: int = 3,
+    families: Mapping[str, Mapping[str, Interval]],
+    *,
+    detectors: Sequence[str],
+    chance: Mapping[str, float] | None = None,
+    only: Sequence[str] | None = None,
+    columns: int = 3,
 ) -> Figure:
     """One panel per family, in it one row per detector: AP with its interval, and a dotted line at chance.
 

@@ -31,27 +31,74 @@ REAL, FAKE = "#2f6fb5", "#d1572b"
 SERIES = ("#2a78d6", "#c9490b", "#15905f", "#8a4fc4", "#b07a00", "#c93a75", "#0d8a94", "#6b5b3e")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
-    "-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 1)), (0, (8, 2)), (0, (1, 2)), (0, (4, 1, 1, 1, 1, 1)),
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.5, 1.2)),
+    (0, (6, 1.5, 1.5, 1.5)),
+    (0, (3, 1)),
+    (0, (8, 2)),
+    (0, (1, 2)),
+    (0, (4, 1, 1, 1, 1, 1)),
 )
 
 # What a colour becomes on a dark page.
 DARK = {
-    INK: "#e9ebee", MUTED: "#a5adb8", GRID: "#3a4049", SURFACE: "#1a1d22", REAL: "#6aa7ea", FAKE: "#f08a5d",
-    SERIES[0]: "#5ba0ee", SERIES[1]: "#f28049", SERIES[2]: "#3fbf8a", SERIES[3]: "#b68ae8", SERIES[4]: "#d6a02c",
-    SERIES[5]: "#ee7aa8", SERIES[6]: "#41bcc6", SERIES[7]: "#b9a57f",
+    INK: "#e9ebee",
+    MUTED: "#a5adb8",
+    GRID: "#3a4049",
+    SURFACE: "#1a1d22",
+    REAL: "#6aa7ea",
+    FAKE: "#f08a5d",
+    SERIES[0]: "#5ba0ee",
+    SERIES[1]: "#f28049",
+    SERIES[2]: "#3fbf8a",
+    SERIES[3]: "#b68ae8",
+    SERIES[4]: "#d6a02c",
+    SERIES[5]: "#ee7aa8",
+    SERIES[6]: "#41bcc6",
+    SERIES[7]: "#b9a57f",
 }
 
 PANEL_INCHES = 3.4  # a phone's width at 96 px an inch
 
 _RC: Any = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8.0, "axes.titlesize": 8.5,
-    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 8.0, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5, "legend.frameon": False, "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
-    "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.edgecolor": MUTED,
-    "axes.linewidth": 0.7, "xtick.major.width": 0.7, "ytick.major.width": 0.7, "xtick.major.size": 2.5, "ytick.major.size": 2.5,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": False, "grid.color": GRID, "grid.linewidth": 0.7,
-    "axes.axisbelow": True, "figure.facecolor": SURFACE, "axes.facecolor": SURFACE, "savefig.facecolor": SURFACE,
-    "lines.linewidth": 1.4, "lines.solid_capstyle": "butt", "svg.fonttype": "none", "svg.hashsalt": "cnndetect",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "figure.facecolor": SURFACE,
+    "axes.facecolor": SURFACE,
+    "savefig.facecolor": SURFACE,
+    "lines.linewidth": 1.4,
+    "lines.solid_capstyle": "butt",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "cnndetect",
 }
 
 
@@ -93,7 +140,7 @@ def shortened(name: str, *, longest: int = 22) -> str:
     if len(name) <= longest:
         return name
     half = (longest - 1) // 2
-    return f"{name[:half]}…{name[-(longest - 1 - half):]}"
+    return f"{name[:half]}…{name[-(longest - 1 - half) :]}"
 
 
 def svg_text(figure: Figure) -> str:
@@ -125,10 +172,10 @@ def inline_svg(svg: str, *, prefix: str, label: str) -> str:
 
     svg: what ``svg_text`` gave.  prefix: a name no other figure of the page has.  label: the alternative text, plain.
     """
-    svg = svg[svg.index("<svg"):]
+    svg = svg[svg.index("<svg") :]
     box = re.search(r'viewBox="([^"]+)"', svg)
     assert box is not None
-    body = svg[svg.index(">") + 1:]
+    body = svg[svg.index(">") + 1 :]
     body = re.sub(r"\s*<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
     body = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
@@ -153,6 +200,11 @@ def css_variables(*, dark: bool) -> str:
 
 
 CSS_NAMES = {
-    INK: "--f-ink", MUTED: "--f-muted", GRID: "--f-grid", SURFACE: "--f-surface", REAL: "--f-real", FAKE: "--f-fake",
+    INK: "--f-ink",
+    MUTED: "--f-muted",
+    GRID: "--f-grid",
+    SURFACE: "--f-surface",
+    REAL: "--f-real",
+    FAKE: "--f-fake",
     **{colour: f"--f-series-{place}" for place, colour in enumerate(SERIES)},
 }

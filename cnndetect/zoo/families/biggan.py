@@ -168,9 +168,7 @@ def train(photos: Tensor, config: BigGANConfig, job: Job) -> Path:
     torch.manual_seed(config.seed)
     labels = group_by_appearance(photos, config.classes, seed=config.seed)
     photos = photos.to(job.device)
-    duel = Duel(
-        Generator(config), Discriminator(config), job, lr=config.lr, betas=(0.0, 0.999), ema_images=config.ema_images
-    )
+    duel = Duel(Generator(config), Discriminator(config), job, lr=config.lr, betas=(0.0, 0.999), ema_images=config.ema_images)
 
     def step(index: int, rng: torch.Generator) -> Mapping[str, Tensor | float]:
         chosen = torch.randint(len(photos), (config.batch,), generator=rng)

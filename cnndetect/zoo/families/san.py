@@ -71,8 +71,7 @@ class Group(nn.Module):
     def __init__(self, width: int, blocks: int):
         super().__init__()
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
-            for _ in range(blocks)
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)) for _ in range(blocks)
         )
         self.attention = SecondOrderAttention(width)
         self.end = nn.Conv2d(width, width, 3, padding=1)

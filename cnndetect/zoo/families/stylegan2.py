@@ -85,9 +85,7 @@ class ModulatedConv(nn.Module):
     plain: neither demodulation, noise nor activation (the RGB layers).
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, latent: int, *, kernel_px: int = 3, upsample: bool = False, plain: bool = False
-    ):
+    def __init__(self, inputs: int, outputs: int, latent: int, *, kernel_px: int = 3, upsample: bool = False, plain: bool = False):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_px, kernel_px))
         self.bias = nn.Parameter(torch.zeros(outputs))

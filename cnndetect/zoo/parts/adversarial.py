@@ -20,8 +20,14 @@ class Duel:
     """
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, job: Job, *,
-        lr: tuple[float, float], betas: tuple[float, float], ema_images: float | None = None,
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        job: Job,
+        *,
+        lr: tuple[float, float],
+        betas: tuple[float, float],
+        ema_images: float | None = None,
     ):
         self.generator, self.discriminator, self.job = job.place(generator), job.place(discriminator), job
         self.average = deepcopy(self.generator) if ema_images else None

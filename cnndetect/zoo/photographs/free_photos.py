@@ -172,9 +172,7 @@ def _members(folder: Path) -> Iterator[tuple[str, bytes]]:
 def _name(package: str, member: str) -> str:
     path = Path(member)
     stem = path.stem if package != "plasma-workspace-wallpapers" else path.parts[-4]
-    return re.sub(
-        r"[^a-z0-9]+", "-", f"{package.split('-')[0]}-{path.parent.name if package.startswith('gc') else ''}-{stem}".lower()
-    )
+    return re.sub(r"[^a-z0-9]+", "-", f"{package.split('-')[0]}-{path.parent.name if package.startswith('gc') else ''}-{stem}".lower())
 
 
 def _stanzas(copyright_file: Path) -> list[tuple[list[str], str, str, str]]:
