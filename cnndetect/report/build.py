@@ -18,19 +18,14 @@ from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, lookup
 from cnndetect.metrics.intervals import Interval
 from cnndetect.report.audit_section import audit_section
+from cnndetect.report.comparison_sections import comparison_section, ranks_section
 from cnndetect.report.figures.style import inline_svg, png_bytes, svg_text, webp_bytes
 from cnndetect.report.files import csv_text, write_whole
 from cnndetect.report.image_sections import explain_section, fakeness_section, spectra_section
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Data, Drawing, Page, Section, Table, Value, render
 from cnndetect.report.robustness_section import robustness_section
-from cnndetect.report.scores_sections import (
-    comparison_section,
-    families_section,
-    forest_section,
-    leaderboard_section,
-    ranks_section,
-)
+from cnndetect.report.scores_sections import families_section, forest_section, leaderboard_section
 
 PAGE = "report.html"
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from cnndetect.bench.ranks import COLUMNS as RANK_COLUMNS
-from cnndetect.bench.ranks import agreement, rank_rows
-from cnndetect.bench.runs import Condition
-from cnndetect.bench.standings import Standing, differences
+from cnndetect.bench.standings import Standing
 from cnndetect.bench.tables import COLUMNS as FIGURE_TITLES
 from cnndetect.bench.tables import percent
 from cnndetect.metrics.intervals import Interval
-from cnndetect.report.figures.comparison import difference_matrix, excludes_zero
 from cnndetect.report.figures.curves import curve, precision_recall, roc
 from cnndetect.report.figures.histograms import histogram, histograms
 from cnndetect.report.figures.leaderboard import forest, leaderboard
@@ -21,7 +15,7 @@ from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 
 _MEANS = ("auc", "accuracy_real", "accuracy_fake", "accuracy_real_fitted", "accuracy_fake_fitted", "tpr_at_fpr_1", "ece")
-_NONE = Value("-", np.nan)
+NONE = Value("-", np.nan)
 _SAW = {True: "ProGAN only", False: "more than ProGAN", None: "not said"}
 
 
@@ -32,7 +26,7 @@ def leaderboard_section(inputs: Inputs) -> Section:
     head = ["detector", "rank", "macro mean AP", "pooled AP", *(FIGURE_TITLES[name] for name in _MEANS), "failed", "trained on"]
     rows = [_standing_cells(standing) for standing in found.complete]
     for detector, lacks in sorted(found.incomplete.items()):
-        rows.append([detector, _NONE, Value(f"lacks {', '.join(lacks)}", np.nan), *[_NONE] * (len(head) - 4), ""])
+        rows.append([detector, NONE, Value(f"lacks {', '.join(lacks)}", np.nan), *[NONE] * (len(head) - 4), ""])
     data = Data(
         [
             "detector",
@@ -55,8 +49,8 @@ def leaderboard_section(inputs: Inputs) -> Section:
                 s.rank,
                 s.rank_low,
                 s.rank_high,
-                *_parts(s.macro),
-                *_parts(s.pooled),
+                *parts(s.macro),
+                *parts(s.pooled),
                 *(s.means[n] for n in _MEANS),
                 s.failed,
                 "" if s.progan_only is None else s.progan_only,
@@ -71,7 +65,7 @@ def leaderboard_section(inputs: Inputs) -> Section:
                 leaderboard(ranked),
                 "Macro mean AP with its 95 % interval, best first.",
                 "Leaderboard: " + "; ".join(f"{name} {percent(interval)}" for name, interval in ranked.items()),
-                Data(["detector", "macro_ap", "low", "high"], [[name, *_parts(interval)] for name, interval in ranked.items()]),
+                Data(["detector", "macro_ap", "low", "high"], [[name, *parts(interval)] for name, interval in ranked.items()]),
                 wide=True,
             )
         ]
@@ -104,7 +98,7 @@ def forest_section(inputs: Inputs) -> Section:
     for name in names:
         drawn = forest(table, detectors=detectors, chance=chance, only=[name])
         words = "; ".join(f"{d} {percent(ap)}" for d, ap in table[name].items())
-        points = [[name, d, *_parts(ap), chance[name]] for d, ap in table[name].items()]
+        points = [[name, d, *parts(ap), chance[name]] for d, ap in table[name].items()]
         data = Data(["family", "detector", "ap", "low", "high", "chance"], points)
         drawings.append(Drawing(f"forest-{name}", drawn, _images_of(inputs, name), f"AP on {name}: {words}", data))
     head = ["family", *detectors, "real", "fake"]
@@ -114,7 +108,7 @@ def forest_section(inputs: Inputs) -> Section:
         rows.append([name, *(_percent_cell(table[name].get(d)) for d in detectors), Value(str(real), real), Value(str(fake), fake)])
     data = Data(
         ["family", "detector", "ap", "low", "high", "n_real", "n_fake"],
-        [[name, d, *_parts(ap), *_counts(inputs, name)] for name in names for d, ap in table[name].items()],
+        [[name, d, *parts(ap), *_counts(inputs, name)] for name in names for d, ap in table[name].items()],
     )
     return Section(
         "AP per family and detector",
@@ -186,91 +180,6 @@ def families_section(inputs: Inputs) -> Section:
     )
 
 
-def comparison_section(inputs: Inputs) -> Section:
-    """Which differences between detectors the pictures decide."""
-    complete = inputs.standings.complete
-    prose = [
-        "Every cell is the macro mean AP of the row's detector minus that of the column's, in points, from a paired bootstrap: both "
-        "detectors on the same drawn photographs. Coloured and bold where the 95 % interval excludes zero.",
-        "**Not to be read as:** a test corrected for looking at many pairs. Of twenty pairs of equally good detectors, about one is "
-        "coloured by luck.",
-    ]
-    if len(complete) < 2:
-        return Section("Which differences are real", "comparison", prose, missing=_more_detectors(inputs))
-    pairs = differences(complete)
-    names = [standing.detector for standing in complete]
-    sure = [f"{a} above {b}" for (a, b), d in pairs.items() if excludes_zero(d)]
-    data = Data(["detector_a", "detector_b", "macro_ap_a_minus_b", "low", "high"], [[a, b, *_parts(d)] for (a, b), d in pairs.items()])
-    drawn = Drawing(
-        "differences",
-        difference_matrix(names, pairs),
-        "Row minus column.",
-        f"Matrix of paired differences. Beyond chance: {'; '.join(sure) or 'none'}.",
-        data,
-        wide=len(names) > 4,
-    )
-    rows: list[list[Cell]] = [
-        [a, b, Value(_points(d.value), d.value), f"{_points(d.low)} to {_points(d.high)}", "yes" if excludes_zero(d) else "no"]
-        for (a, b), d in pairs.items()
-    ]
-    head = ["detector", "minus", "difference", "95 % interval", "excludes zero"]
-    table = Table("differences-table", "Paired differences of macro mean AP, in points.", head, rows, data)
-    return Section("Which differences are real", "comparison", prose, [Block(drawings=[drawn], tables=[table])])
-
-
-def ranks_section(inputs: Inputs) -> Section:
-    """Ranks under other suites, protocols and degradations, against the base."""
-    prose = [
-        f"The same detectors under every other condition with stored results, against **{inputs.base.title}**: mean AP, rank, and what "
-        "changed. A positive change of rank is places gained. The CSV has the columns of timm's results tables.",
-        "**Not to be read as:** a loss in AP where the suite changes. Other families and other pictures are another scale; only ranks "
-        "compare. And ranks of detectors that the matrix above cannot tell apart change by luck.",
-    ]
-    ranked = rank_rows(inputs.runs, inputs.base)
-    others = [row for row in ranked if row.condition != inputs.base]
-    if not others:
-        other = Condition(inputs.base.suite, "crop224" if inputs.base.protocol == "nocrop" else "nocrop", inputs.base.degradation)
-        missing = f"No other condition has results. Make one with: `{other.command(inputs.given)}`"
-        return Section("Other conditions: who keeps the rank", "ranks", prose, missing=missing)
-    rows: list[list[Cell]] = []
-    for row in others:
-        diff = _NONE if row.macro_ap_diff is None else Value(_points(row.macro_ap_diff), row.macro_ap_diff)
-        places = _NONE if row.rank_diff is None else Value(_signed(row.rank_diff), row.rank_diff)
-        rows.append(
-            [
-                row.detector,
-                _against(row.condition, inputs.base),
-                Value(f"{100 * row.macro_ap:.1f}", row.macro_ap),
-                diff,
-                Value(f"{row.rank:g}", row.rank),
-                places,
-            ]
-        )
-    table = Table(
-        "ranks",
-        f"Against {inputs.base.title}. Mean AP in percent, differences in points.",
-        ["detector", "condition", "macro mean AP", "change", "rank", "change of rank"],
-        rows,
-        Data(RANK_COLUMNS, [row.cells(inputs.base) for row in ranked]),
-    )
-    tables = [table]
-    correlations = agreement(ranked, inputs.base)
-    if any(not np.isnan(value) for value in correlations.values()):
-        cells: list[list[Cell]] = [
-            [condition.title, Value("-" if np.isnan(value) else f"{value:+.2f}", value)] for condition, value in correlations.items()
-        ]
-        tables.append(
-            Table(
-                "rank-agreement",
-                f"Rank correlation (Spearman) with {inputs.base.title}: 1 keeps every rank.",
-                ["condition", "correlation"],
-                cells,
-                Data(["condition", "spearman"], [[c.title, v] for c, v in correlations.items()]),
-            )
-        )
-    return Section("Other conditions: who keeps the rank", "ranks", prose, [Block(tables=tables)])
-
-
 def _standing_cells(s: Standing) -> list[Cell]:
     rank = f"{s.rank:g}" + ("" if np.isnan(s.rank_low) else f" [{s.rank_low:g}, {s.rank_high:g}]")
     means = [Value("-" if np.isnan(s.means[name]) else f"{100 * s.means[name]:.1f}", s.means[name]) for name in _MEANS]
@@ -279,29 +188,15 @@ def _standing_cells(s: Standing) -> list[Cell]:
 
 
 def _percent_cell(interval: Interval | None) -> Cell:
-    return _NONE if interval is None else Value(percent(interval), interval.value)
+    return NONE if interval is None else Value(percent(interval), interval.value)
 
 
-def _parts(interval: Interval) -> tuple[float, float, float]:
+def parts(interval: Interval) -> tuple[float, float, float]:
     return interval.value, interval.low, interval.high
 
 
-def _points(fraction: float) -> str:
+def points(fraction: float) -> str:
     return f"{100 * fraction:+.1f}".replace("-", "−")
-
-
-def _signed(number: float) -> str:
-    return "0" if number == 0 else f"{number:+g}".replace("-", "−")
-
-
-def _against(condition: Condition, base: Condition) -> str:
-    """What differs from the base, in words."""
-    parts: Iterable[tuple[str, str]] = (
-        (condition.suite, base.suite),
-        (condition.protocol, base.protocol),
-        (condition.degradation, base.degradation),
-    )
-    return ", ".join(here if here != "none" else "undegraded" for here, there in parts if here != there)
 
 
 def _counts(inputs: Inputs, family: str) -> tuple[int, int]:
@@ -317,7 +212,3 @@ def _share_of_fakes(inputs: Inputs, family: str) -> float:
 def _images_of(inputs: Inputs, family: str) -> str:
     real, fake = _counts(inputs, family)
     return f"{real} real, {fake} fake."
-
-
-def _more_detectors(inputs: Inputs) -> str:
-    return f"Needs two detectors with every family. Score another with: `{inputs.base.command(inputs.given)} --detector FILE`"
