@@ -1,4 +1,4 @@
-"""Labels and logits in, figures out: numpy only, no files, no networks.
+"""Figures of one set of scores: average precision, AUC, accuracies, TPR at a fixed FPR, and calibration error.
 
 Label 0 is real, 1 is fake and positive; a higher logit means more fake. All figures are fractions in [0, 1].
 Logits may be infinite (a failed image, imputed worst-case), never NaN.
@@ -6,10 +6,10 @@ Logits may be infinite (a failed image, imputed worst-case), never NaN.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cnndetect.errors import MetricError
 
@@ -50,7 +50,7 @@ class Figures:
     ece: float
 
 
-def rank(labels: Sequence[int] | np.ndarray, logits: Sequence[float] | np.ndarray) -> Ranking:
+def rank(labels: ArrayLike, logits: ArrayLike) -> Ranking:
     """Check and sort. labels: [N] of 0/1.  logits: [N].  Raises MetricError on NaN, other labels, unequal lengths."""
     y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
     if y.shape != x.shape or y.ndim != 1 or not len(y):
@@ -104,7 +104,7 @@ def figures(ranking: Ranking, *, weights: np.ndarray | None = None, threshold: f
     return Figures(**{name: float(value) for name, value in values.items()})
 
 
-def average_precision(labels, logits) -> float:
+def average_precision(labels: ArrayLike, logits: ArrayLike) -> float:
     """Area under the precision-recall curve in steps, fake as positive; equal logits count as one step.
 
     labels: [N] of 0/1.  logits: [N], any monotone scale.  Equal to scikit-learn's average_precision_score.
@@ -115,7 +115,7 @@ def average_precision(labels, logits) -> float:
     return figures(rank(labels, logits)).ap
 
 
-def roc_auc(labels, logits) -> float:
+def roc_auc(labels: ArrayLike, logits: ArrayLike) -> float:
     """Probability that a fake outranks a real, ties counting half.
 
     >>> roc_auc([0, 1, 1], [0.0, 0.0, 1.0])
@@ -124,8 +124,8 @@ def roc_auc(labels, logits) -> float:
     return figures(rank(labels, logits)).auc
 
 
-def accuracy_at(labels, logits, threshold: float = 0.0) -> tuple[float, float]:
-    """Fractions of reals and of fakes judged rightly; fake means strictly above ``threshold`` (a logit).
+def accuracy_at(labels: ArrayLike, logits: ArrayLike, threshold: float = 0.0) -> tuple[float, float]:
+    """Fractions of reals and of fakes that are classified correctly; fake means strictly above ``threshold`` (a logit).
 
     >>> accuracy_at([0, 0, 1], [-1.0, 1.0, 2.0])
     (0.5, 1.0)
@@ -134,7 +134,7 @@ def accuracy_at(labels, logits, threshold: float = 0.0) -> tuple[float, float]:
     return found.accuracy_real_fitted, found.accuracy_fake_fitted
 
 
-def fit_threshold(labels, logits) -> float:
+def fit_threshold(labels: ArrayLike, logits: ArrayLike) -> float:
     """The logit that maximises balanced accuracy, midway between two neighbouring logits; of several, the middle one.
 
     For validation data only: a threshold fitted on a test set measures nothing.
@@ -158,7 +158,7 @@ def fit_threshold(labels, logits) -> float:
     return float(above + (below - above) / 2)
 
 
-def impute_failures(labels, logits, failed) -> np.ndarray:
+def impute_failures(labels: ArrayLike, logits: ArrayLike, failed: ArrayLike) -> np.ndarray:
     """Logits with every failed image at its worst: a failed real +inf, a failed fake -inf. A crash can only lose.
 
     >>> impute_failures([0, 1], [0.5, 0.5], [True, False])
@@ -168,7 +168,7 @@ def impute_failures(labels, logits, failed) -> np.ndarray:
     return np.where(np.asarray(failed, dtype=bool), worst, np.asarray(logits, dtype=np.float64))
 
 
-def sigmoid(logits: np.ndarray) -> np.ndarray:
+def sigmoid(logits: ArrayLike) -> np.ndarray:
     """1 / (1 + exp(-logits)) without overflow."""
     return np.exp(-np.logaddexp(0.0, -np.asarray(logits, dtype=np.float64)))
 
