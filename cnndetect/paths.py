@@ -16,6 +16,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Below a results folder every writer has a sub-folder of its own: the bench, its limited trials, false alarms, training runs.
+RESULTS, TRIALS, ALARMS, RUNS = "results", "not-a-result", "alarms", "runs"
+OLD_RUNS = "train"  # where older versions kept training runs
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

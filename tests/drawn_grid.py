@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from cnndetect.ablation.cells import Condition, cell_name
 from cnndetect.bench.results import result_of
 from tests.drawn_results import drawn_scores
@@ -34,7 +36,7 @@ def draw_grid(root: Path, *, gaps: Gaps = AS_PUBLISHED, seeds: Sequence[int] = (
             for family in FAMILIES:
                 gap = (blurred if family in ("san", "deepfake") else most) + 0.05 * seed
                 scores = drawn_scores(f"s{seed}" if twins else name, family, "none", "nocrop", "drawn@1", per_class, gap=gap)
-                scores = replace(scores, provenance={**scores.provenance, "detector": name, "weights_sha256": digest})
+                scores = replace(scores, provenance=msgspec.structs.replace(scores.provenance, detector=name, weights_sha256=digest))
                 path = root / "results" / name / f"{family}.nocrop.json"
                 scores.save(path.with_suffix(".npz"))
                 result_of(scores, draws=5, seed=0).save(path)

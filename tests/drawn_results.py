@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cnndetect.bench.results import result_of
+from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
 
 
@@ -54,20 +55,20 @@ def drawn_scores(
     names = [f"{'1_fake' if label else '0_real'}/photo{index % per_class}.png" for index, label in enumerate(labels)]
     clusters = [f"photo{index % per_class}" for index in range(2 * per_class)]
     errors = ["cannot be read" if np.isnan(logit) else "" for logit in logits]
-    provenance = {
-        "detector": detector,
-        "weights_sha256": None,
-        "identity": f"weights of {detector}",
-        "progan_only": True,
-        "suite": suite,
-        "threshold_logit": None if detector == "poor" else 0.25,
-        "test_set": family,
-        "fingerprint": f"{hash_of(family):064x}",
-        "protocol": protocol,
-        "degradation": degradation,
-        "limit": None,
-        "seed": 0,
-    }
+    provenance = Provenance(
+        detector=detector,
+        weights_sha256=None,
+        identity=f"weights of {detector}",
+        progan_only=True,
+        suite=suite,
+        threshold_logit=None if detector == "poor" else 0.25,
+        test_set=family,
+        fingerprint=f"{hash_of(family):064x}",
+        protocol=protocol,
+        degradation=degradation,
+        limit=None,
+        seed=0,
+    )
     return Scores(np.array(names), np.array(clusters), labels, logits, np.array(errors), provenance)
 
 

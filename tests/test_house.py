@@ -12,6 +12,7 @@ PACKAGE = ROOT / "cnndetect"
 FLOORS: dict[str, float] = {
     "errors": 0,
     "paths": 1,
+    "files": 1,
     "command": 1,
     "packing": 1,
     "images": 1,

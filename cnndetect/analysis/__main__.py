@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from cnndetect.analysis.fakeness import Known, correlations, evenly, quality_measures, ranked
-from cnndetect.analysis.robustness import Robustness, as_rows, read_runs, robustness
+from cnndetect.analysis.robustness import Robustness, as_rows, degraded_scores, robustness
 from cnndetect.analysis.set_spectra import Known as KnownSpectra
 from cnndetect.analysis.set_spectra import set_spectra
 from cnndetect.analysis.spectra import find_peaks, log_ratio, radial_profile
@@ -105,7 +105,7 @@ def _fakeness(suite: Suite, options: argparse.Namespace) -> list[Path]:
     for one in _bar(suite):
         measured[one.name] = quality_measures(one.root, features=not options.no_features, known=known)
     for detector in _names(options):
-        runs = read_runs(results_root(options.results), detector, suite=suite.title, protocol=options.protocol)["none"]
+        runs = degraded_scores(results_root(options.results), detector, suite=suite.title, protocol=options.protocol)["none"]
         dots: dict[str, dict[str, Interval]] = {}
         for one in suite.sets:
             scores = _of_set(runs, one.name)
@@ -140,7 +140,7 @@ def _robustness(suite: Suite, options: argparse.Namespace) -> list[Path]:
     here = {one.name for one in suite.sets}
     found: dict[str, Robustness] = {}
     for detector in _names(options):
-        runs = read_runs(results_root(options.results), detector, suite=suite.title, protocol=options.protocol)
+        runs = degraded_scores(results_root(options.results), detector, suite=suite.title, protocol=options.protocol)
         kept = {name: {one: scores for one, scores in sets.items() if one in here} for name, sets in runs.items()}
         found[detector] = robustness({name: sets for name, sets in kept.items() if sets}, draws=min(options.draws, 500))
     names, sets_ = list(found), [one.name for one in suite.sets]
@@ -173,7 +173,7 @@ def _maps(suite: Suite, options: argparse.Namespace) -> list[Path]:
     written = []
     for given in options.detector or [None]:
         detector = load(given)
-        runs = read_runs(results_root(options.results), detector.name, suite=suite.title, protocol=options.protocol)["none"]
+        runs = degraded_scores(results_root(options.results), detector.name, suite=suite.title, protocol=options.protocol)["none"]
         shown = []
         for one in _bar(suite):
             fakes = ranked(_of_set(runs, one.name), one.root, label=1)

@@ -22,8 +22,9 @@ from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import load
 from cnndetect.errors import DataError, ProtocolError
 from cnndetect.images import list_images
-from cnndetect.paths import results_root
+from cnndetect.paths import ALARMS, results_root
 from cnndetect.scoring.batches import Conditions, score_set
+from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
 
 EXAMPLES = """examples:
@@ -58,9 +59,9 @@ def alarms_of(scores: Scores, *, threshold: float) -> Alarms:
     # Wilson's interval takes whole counts; rounding outwards never makes it narrower than it is.
     low = binomtest(int(np.floor(share * photographs)), photographs).proportion_ci(method="wilson").low
     high = binomtest(int(np.ceil(share * photographs)), photographs).proportion_ci(method="wilson").high
-    known = scores.provenance
+    origin = scores.provenance
     return Alarms(
-        known["detector"], known["degradation"], len(fake), photographs, int(scores.failed.sum()), threshold,
+        origin.detector, origin.degradation, len(fake), photographs, int(scores.failed.sum()), threshold,
         share, float(low), float(high),
     )  # fmt: skip
 
@@ -90,11 +91,10 @@ def false_alarms(
     digest = fingerprint(samples)
     counted = []
     for degradation in degradations:
-        provenance = {
-            "detector": detector.name, "identity": detector.identity, "fingerprint": digest, "degradation": degradation,
-            "protocol": "nocrop", "seed": seed,
-        }  # fmt: skip
-        path = results / "alarms" / detector.name / f"{digest[:12]}.{degradation}.npz"
+        provenance = Provenance(
+            detector=detector.name, identity=detector.identity, fingerprint=digest, protocol="nocrop", degradation=degradation, seed=seed
+        )
+        path = results / ALARMS / detector.name / f"{digest[:12]}.{degradation}.npz"
         scores = read_scores(path) if path.exists() and detector.identity is not None else None
         if scores is None or scores.provenance != provenance:
             with tqdm(total=len(samples), desc=degradation, unit="image", file=sys.stderr, disable=None if progress else True) as bar:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnndetect.bench.store import one_suite, read_runs
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
 from cnndetect.metrics.intervals import (
@@ -23,7 +24,7 @@ from cnndetect.metrics.intervals import (
     percentile_interval,
     weighted_medians,
 )
-from cnndetect.scoring.scores import Scores, read_scores
+from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import DEGRADATIONS, changes_size
 
 # Fewer draws than for a table: a curve has dozens of points, and its intervals are for the eye.
@@ -79,38 +80,33 @@ class Robustness:
         return [known[name] for name in names if name in known]
 
 
-def read_runs(results: str | Path, detector: str, *, suite: str | None = None, protocol: str = "nocrop") -> dict[str, dict[str, Scores]]:
+def degraded_scores(
+    results: str | Path, detector: str, *, suite: str | None = None, protocol: str = "nocrop"
+) -> dict[str, dict[str, Scores]]:
     """Stored scores of one detector by degradation and test set, in the order of DEGRADATIONS; trials are left out.
 
     results: the folder that the bench wrote to.  suite: such as "mini@1"; needed where several were run.
     Raises DataError where the scores of the images as they are ("none") are missing.
     """
-    runs: dict[str, dict[str, Scores]] = {name: {} for name in DEGRADATIONS}
-    suites = set()
-    for path in sorted(Path(results).rglob("*.npz")):
-        scores = read_scores(path)
-        known = scores.provenance
-        wanted = known["detector"] == detector and known["protocol"] == protocol and known["limit"] is None
-        if wanted and suite in (None, known["suite"]) and known["degradation"] in runs:
-            suites.add(known["suite"])
-            runs[known["degradation"]][known["test_set"]] = scores
-    if len(suites) > 1:
-        raise DataError(f"{results} holds scores of {detector} on {sorted(suites)}. Say which suite is meant.")
-    if not runs[CLEAN]:
+    runs = read_runs([results], detectors=[detector], suite=suite, protocol=protocol)
+    if runs:
+        runs = one_suite(runs, results, detector)
+    sets = {condition.degradation: rows[detector] for condition, rows in runs.items()}
+    if CLEAN not in sets:
         raise DataError(f"{results} holds no scores of {detector} ({protocol}) on images as they are. Run the bench first.")
-    return {name: {one: sets[one] for one in sorted(sets, key=family_rank)} for name, sets in runs.items() if sets}
+    return {name: {one: sets[name][one].scores for one in sorted(sets[name], key=family_rank)} for name in DEGRADATIONS if name in sets}
 
 
 def robustness(runs: Runs, *, draws: int = DRAWS, seed: int = 0) -> Robustness:
     """Curves of one detector. A degradation that not all test sets were run under is left out of ``overall`` alone.
 
-    runs: what ``read_runs`` gives.  Raises DataError where degraded scores are of other images or weights than the clean.
+    runs: what ``degraded_scores`` gives.  Raises DataError where degraded scores are of other images or weights than the clean.
     """
     clean = runs[CLEAN]
     for sets in runs.values():
         for name, scores in sets.items():
             _check(name, clean.get(name), scores)
-    known = next(iter(clean.values())).provenance
+    origin = next(iter(clean.values())).provenance
     spread = _spread(np.concatenate([scores.logits for scores in clean.values()]))
     # One plan of draws for all degradations: the images are the same.
     whole = _Group(list(clean.values()), spread, draws, seed)
@@ -126,7 +122,7 @@ def robustness(runs: Runs, *, draws: int = DRAWS, seed: int = 0) -> Robustness:
         if len(order) == len(clean):
             overall.append(whole.point(degradation, aps.macro, [sets[name] for name in order]))
     points = {name: tuple(row) for name, row in by_set.items()}
-    return Robustness(known["detector"], known["suite"], known["protocol"], spread, tuple(overall), points)
+    return Robustness(origin.detector, origin.suite or "", origin.protocol, spread, tuple(overall), points)
 
 
 def as_rows(points: Sequence[Point]) -> list[dict[str, object]]:
@@ -161,7 +157,7 @@ class _Group:
         drawn = [weighted_medians(shift[chosen], self.weights[:, chosen]) for chosen in classes]
         real, fake = (percentile_interval(value, row) for value, row in zip(values, drawn, strict=True))
         gap = percentile_interval(values[1] - values[0], drawn[1] - drawn[0])
-        frozen = degraded[0].provenance["threshold_logit"]
+        frozen = degraded[0].provenance.threshold_logit
         above = [float("nan") if frozen is None else _share(after[chosen] > frozen) for chosen in classes]
         failed = sum(int(scores.failed.sum()) for scores in degraded)
         reading = _reading(real, fake, gap, self.spread)
@@ -200,11 +196,11 @@ def _spread(logits: np.ndarray) -> float:
 
 
 def _check(name: str, clean: Scores | None, degraded: Scores) -> None:
-    what = degraded.provenance["degradation"]
+    what = degraded.provenance.degradation
     if clean is None:
         raise DataError(f"{name} was scored under {what} and never as it is. Run the bench without --degradation first.")
     for key, meaning in (("fingerprint", "images"), ("identity", "weights")):
-        if clean.provenance[key] != degraded.provenance[key]:
+        if getattr(clean.provenance, key) != getattr(degraded.provenance, key):
             raise DataError(f"{name}: the scores under {what} are of other {meaning} than those of the images as they are. Run it again.")
     if not np.array_equal(clean.paths, degraded.paths):
         raise DataError(f"{name}: the scores under {what} list other images. Run it again.")

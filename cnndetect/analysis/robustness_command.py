@@ -12,7 +12,7 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
-from cnndetect.analysis.robustness import CLEAN, DRAWS, Robustness, as_rows, read_runs, robustness
+from cnndetect.analysis.robustness import CLEAN, DRAWS, Robustness, as_rows, degraded_scores, robustness
 from cnndetect.bench.run import Options, score_suite
 from cnndetect.bench.suites import find_suites
 from cnndetect.detectors.registry import load
@@ -71,7 +71,7 @@ def run_robustness(options: argparse.Namespace) -> int:
             for name in tqdm(names, desc=f"{detector.name} {suite.title}", unit="degradation", file=sys.stderr, disable=None, leave=False):
                 settings = Options(options.protocol, name, seed=options.seed)
                 score_suite(detector, suite, settings, results=results)
-            runs = read_runs(results, detector.name, suite=suite.title, protocol=options.protocol)
+            runs = degraded_scores(results, detector.name, suite=suite.title, protocol=options.protocol)
             # Only what was asked for, and only the test sets that the suite has now.
             here = {test_set.name for test_set in suite.sets}
             kept = {name: {one: scores for one, scores in runs[name].items() if one in here} for name in names}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from cnndetect.bench.store import read_runs
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.calibration import calibrate, calibrated
 from cnndetect.detectors.registry import load
@@ -18,7 +19,6 @@ from cnndetect.errors import CnndetectError, DataError
 from cnndetect.metrics import accuracy_at, figures, rank
 from cnndetect.metrics.intervals import SetScores
 from cnndetect.paths import reference_results_root
-from cnndetect.scoring.scores import Scores, read_scores
 
 EXAMPLES = """examples:
   python -m cnndetect.bench.calibration --detector progan8-r50-bj01
@@ -58,13 +58,13 @@ def calibration_rows(detector: Detector, results: Path, *, protocol: str = "nocr
     calibrated(detector)  # says what is missing
     assert detector.threshold_logit is not None and detector.temperature is not None
     rows = []
-    folder = results / detector.name
-    for path in sorted(folder.rglob(f"*.{protocol}.npz")):
-        scores = read_scores(path)
-        if _is_of(scores, detector):
-            # Test sets of a suite that has a folder of its own are named with it, as two suites may both have a "biggan".
-            name = (path.parent.relative_to(folder) / scores.provenance["test_set"]).as_posix()
-            rows.append(calibration_row(name, scores.at_worst(), threshold=detector.threshold_logit, temperature=detector.temperature))
+    runs = read_runs([results], detectors=[detector.name], protocol=protocol, degradation="none")
+    for condition in sorted(runs):
+        for name, run in runs[condition][detector.name].items():
+            if run.result.provenance.identity == detector.identity:
+                title = name if len(runs) == 1 else f"{condition.suite}/{name}"
+                scores = run.scores.at_worst()
+                rows.append(calibration_row(title, scores, threshold=detector.threshold_logit, temperature=detector.temperature))
     if not rows:
         raise DataError(
             f"{results / detector.name} has no scores of these weights of {detector.name} under {protocol}. "
@@ -96,11 +96,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(tabulate(plain, headers="keys", tablefmt="github", floatfmt=".3f"))
     return 0
-
-
-def _is_of(scores: Scores, detector: Detector) -> bool:
-    known = scores.provenance
-    return known["identity"] == detector.identity and known["degradation"] == "none" and known["limit"] is None
 
 
 if __name__ == "__main__":

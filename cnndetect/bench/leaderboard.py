@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnndetect.bench.reported import read_reported, reported_section
-from cnndetect.bench.results import Result, read_result
-from cnndetect.bench.suites import family_rank
+from cnndetect.bench.store import Condition, Row, families, lacking, read_runs
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 from cnndetect.metrics.intervals import Interval, macro_average_precision, pooled_average_precision
-from cnndetect.scoring.scores import read_scores
 
 HEAD = """# Leaderboard
 
@@ -32,77 +29,49 @@ def leaderboard(results: str | Path, out: str | Path | None = None, *, reported:
     Limited runs are left out. Raises DataError where nothing is left, where a result has lost its scores, and where the
     results of one table were not made from the same images, or those of one row not by the same weights.
     """
-    tables: dict[tuple[str, str, str, bool], dict[str, list[tuple[Result, Path]]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted(Path(results).rglob("*.json")):
-        result = read_result(path)
-        if result.is_result:
-            key = (result.suite, result.protocol, result.degradation, result.progan_only is not True)
-            tables[key][result.detector].append((result, path.with_suffix(".npz")))
-    if not tables:
+    runs = read_runs([results])
+    if not runs:
         raise DataError(f"{results} holds no results. Make some with: python -m cnndetect.bench --suite all --results {results}")
     parts = [HEAD]
-    for key in sorted(tables, key=lambda key: (key[0], key[2] != "none", key[1], key[2], key[3])):
-        parts.append(_section(key, tables[key]))
+    for condition in sorted(runs, key=lambda c: (c.suite, c.degradation != "none", c.protocol, c.degradation)):
+        rows = runs[condition]
+        for other in (False, True):
+            chosen = {d: row for d, row in rows.items() if other == any(run.result.progan_only is not True for run in row.values())}
+            if chosen:
+                parts.append(_section(condition, chosen, other))
     if reported is not None:
-        measured = [result for rows in tables.values() for row in rows.values() for result, _ in row]
+        measured = [run.result for rows in runs.values() for row in rows.values() for run in row.values()]
         parts.append(reported_section(read_reported(reported), measured))
     text = "\n".join(parts)
     if out is not None:
-        temporary = Path(out).with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, out)
+        write_whole(out, text)
     return text
 
 
-def _section(key: tuple[str, str, str, bool], rows: dict[str, list[tuple[Result, Path]]]) -> str:
-    suite, protocol, degradation, other = key
-    _check(rows)
-    names = sorted({r.test_set for row in rows.values() for r, _ in row}, key=family_rank)
-    macros = {detector: _means(row) for detector, row in rows.items() if {r.test_set for r, _ in row} == set(names)}
+def _section(condition: Condition, rows: Mapping[str, Row], other: bool) -> str:
+    names = families(rows)
+    incomplete = lacking(rows)
+    macros = {detector: _means(row, names) for detector, row in rows.items() if detector not in incomplete}
     lines = []
     for detector in sorted(rows, key=lambda d: (d not in macros, -macros[d][0].value if d in macros else 0, d)):
-        by_set = {r.test_set: r for r, _ in rows[detector]}
+        row = rows[detector]
         means = [percent(mean) for mean in macros[detector]] if detector in macros else ["incomplete", "-"]
-        cells = [percent(Interval(**by_set[name].metrics["ap"])) if name in by_set else "-" for name in names]
+        cells = [percent(row[name].result.ap) if name in row else "-" for name in names]
         lines.append([detector, means[0], *cells, means[1]])
-    degraded = "" if degradation == "none" else f", {degradation}"
-    title = f"## {suite}, {protocol}{degraded}" + (f": {OTHER.lower()}" if other else "")
-    notes = [f"- {line}" for line in suite_notes(suite, names)]
+    title = f"## {condition.title}" + (f": {OTHER.lower()}" if other else "")
+    notes = [f"- {line}" for line in suite_notes(condition.suite, names)]
     known = ["Known of these images:", "", *notes, ""] if notes else []
     table = markdown(["detector", "macro mean AP", *names, "pooled AP"], lines)
     return "\n".join([title, "", table, "", _counts(rows, names), "", *known])
 
 
-def _check(rows: dict[str, list[tuple[Result, Path]]]) -> None:
-    """Refuse a table that would compare what cannot be compared."""
-    first_of_set: dict[str, tuple[Result, Path]] = {}
-    for detector, row in rows.items():
-        first_of_row, seen = row[0], set()
-        for result, path in row:
-            other, other_path = first_of_set.setdefault(result.test_set, (result, path))
-            if result.provenance["fingerprint"] != other.provenance["fingerprint"]:
-                raise DataError(f"{path} and {other_path} were not made from the same images. Run the older one again.")
-            same = result.provenance["identity"] == first_of_row[0].provenance["identity"]
-            if not same or result.test_set in seen:
-                raise DataError(
-                    f"{path} and {first_of_row[1]} are not one run of {detector}: its name stands for several weights, or it has "
-                    f"{result.test_set} twice. Run it again on the whole suite, or remove what is out of date."
-                )
-            seen.add(result.test_set)
-
-
-def _means(row: Sequence[tuple[Result, Path]]) -> tuple[Interval, Interval]:
-    sets = []
-    for result, path in sorted(row, key=lambda pair: family_rank(pair[0].test_set)):
-        scores = read_scores(path)
-        if scores.provenance != result.provenance:
-            raise DataError(f"{path} and its .json were made by different runs. Run the bench again with --rerun.")
-        sets.append(scores.at_worst())
-    first = row[0][0]
+def _means(row: Row, names: Sequence[str]) -> tuple[Interval, Interval]:
+    sets = [row[name].scores.at_worst() for name in names]
+    first = row[names[0]].result
     options = {"draws": first.draws, "seed": first.seed}
     return macro_average_precision(sets, **options), pooled_average_precision(sets, **options)
 
 
-def _counts(rows: dict[str, list[tuple[Result, Path]]], names: Sequence[str]) -> str:
-    first = {r.test_set: r for row in rows.values() for r, _ in row}
+def _counts(rows: Mapping[str, Row], names: Sequence[str]) -> str:
+    first = {name: run.result for row in rows.values() for name, run in row.items()}
     return "Images, real/fake: " + ", ".join(f"{name} {first[name].n_real}/{first[name].n_fake}" for name in names) + "."

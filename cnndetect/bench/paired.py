@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from cnndetect.bench.results import Result, read_result
-from cnndetect.bench.suites import family_rank
+from cnndetect.bench.store import families, lacking, one_suite, read_runs
 from cnndetect.bench.tables import markdown
 from cnndetect.errors import DataError, lookup
-from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, SetScores, draw_average_precisions, percentile_interval
+from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, draw_average_precisions, percentile_interval
 from cnndetect.paths import reference_results_root
-from cnndetect.scoring.scores import read_scores
 
 # From so many pairs on, the table says what they mean together.
 MANY_PAIRS = 4
@@ -102,24 +100,24 @@ def contestants(
     "mini@2"; needed where several are there.  Raises DataError that names the files which were not made from the
     same images, detectors that were named but are incomplete, several suites; UnknownNameError for an unknown detector.
     """
-    title, every = _read(Path(results), suite, protocol, degradation)
-    rows = {name: row for name, row in every.items() if name in detectors or (not detectors and only(name))}
+    wanted = f"{suite or 'any suite'}, {protocol}, {degradation}"
+    runs = read_runs([results], suite=suite, protocol=protocol, degradation=degradation)
+    ((condition, every),) = one_suite(runs, results, wanted).items()
     for name in detectors:
         lookup("detector with results", every, name)
-    kept = {name: rows[name] for name in (detectors or sorted(rows))}
-    names = sorted({test_set for row in kept.values() for test_set in row}, key=family_rank)
-    incomplete = {d: lacking for d, row in kept.items() if (lacking := tuple(n for n in names if n not in row))}
+    rows = {name: every[name] for name in (detectors or sorted(filter(only, every)))}
+    names, incomplete = families(rows), lacking(rows)
     if incomplete and detectors:
         named = "; ".join(f"{detector} lacks {', '.join(sets)}" for detector, sets in incomplete.items())
-        raise DataError(f"The detectors were not scored on the same test sets of {title} ({named}). Run the bench on what is missing.")
-    _check_images(kept)
+        raise DataError(
+            f"The detectors were not scored on the same test sets of {condition.suite} ({named}). Run the bench on what is missing."
+        )
     found = []
-    for detector, row in kept.items():
+    for detector, row in rows.items():
         if detector not in incomplete:
-            sets = [_scores(*row[name]) for name in names]
-            drawn = draw_average_precisions(sets, draws=draws, seed=seed)
-            found.append(Contestant(detector, tuple(names), drawn, row[names[0]][0].provenance["weights_sha256"]))
-    return title, found, incomplete
+            drawn = draw_average_precisions([row[name].scores.at_worst() for name in names], draws=draws, seed=seed)
+            found.append(Contestant(detector, tuple(names), drawn, row[names[0]].result.provenance.weights_sha256))
+    return condition.suite, found, incomplete
 
 
 def paired(
@@ -215,48 +213,6 @@ def run_paired(options: argparse.Namespace) -> int:
     )  # fmt: skip
     print(json.dumps(as_plain(found), indent=1, sort_keys=True) if options.json else paired_table(found))
     return 0
-
-
-def _read(folder: Path, suite: str | None, protocol: str, degradation: str) -> tuple[str, dict[str, dict[str, tuple[Result, Path]]]]:
-    """Detector -> test set -> result, of the one suite that fits."""
-    suites: dict[str, dict[str, dict[str, tuple[Result, Path]]]] = {}
-    for path in sorted(folder.rglob("*.json")):
-        if "not-a-result" in path.parts:
-            continue
-        result = read_result(path)
-        fits = suite in (None, result.suite, result.suite.partition("@")[0])
-        if fits and result.is_result and (result.protocol, result.degradation) == (protocol, degradation):
-            row = suites.setdefault(result.suite, {}).setdefault(result.detector, {})
-            other = row.setdefault(result.test_set, (result, path))
-            if other[0].provenance != result.provenance:
-                raise DataError(f"{path} and {other[1]} are different runs under one name. Remove one, or choose with --results.")
-    if not suites:
-        wanted = f"{suite or 'any suite'}, {protocol}, {degradation}"
-        raise DataError(f"{folder} holds no results of {wanted}. Make some with: python -m cnndetect.bench")
-    if len(suites) > 1:
-        raise DataError(f"{folder} holds results of {', '.join(sorted(suites))}. Say which suite is meant with --suite.")
-    return next(iter(suites.items()))
-
-
-def _check_images(rows: Mapping[str, Mapping[str, tuple[Result, Path]]]) -> None:
-    first: dict[str, tuple[Result, Path]] = {}
-    for detector, row in rows.items():
-        if len({result.provenance["identity"] for result, _ in row.values()}) > 1:
-            raise DataError(f"The name {detector} stands for several weights. Run it again on the whole suite.")
-        for name, (result, path) in row.items():
-            other, other_path = first.setdefault(name, (result, path))
-            if result.provenance["fingerprint"] != other.provenance["fingerprint"]:
-                raise DataError(
-                    f"{detector} and {other.detector} saw different images of {name} ({path}, {other_path}): nothing to pair. "
-                    "Run the older one again."
-                )
-
-
-def _scores(result: Result, path: Path) -> SetScores:
-    scores = read_scores(path.with_suffix(".npz"))
-    if scores.provenance != result.provenance:
-        raise DataError(f"{path} and its .npz were made by different runs. Run the bench again with --rerun.")
-    return scores.at_worst()
 
 
 def _note(found: Paired) -> str:

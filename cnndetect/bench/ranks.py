@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-from cnndetect.bench.runs import Condition, Run, Runs, families
+from cnndetect.bench.store import Condition, Run, Runs, families
 from cnndetect.metrics import average_precision
 
 COLUMNS = ("detector", "suite", "protocol", "degradation", "families", "macro_ap", "rank", "macro_ap_diff", "rank_diff", "base")

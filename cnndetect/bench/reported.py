@@ -147,7 +147,7 @@ def _all_measured(reported: Reported, results: Sequence[Result]) -> list[_Measur
     for row in reported.rows:
         one = _Measured(row)
         for result in results:
-            value = result.metrics.get(row.metric, {}).get("value", math.nan)
+            value = getattr(result.metrics, row.metric).value
             if result.test_set in row.values and _same(row, result) and not math.isnan(value):
                 one.values[result.test_set] = value
         found.append(one)
@@ -159,7 +159,7 @@ def _same(row: ReportedRow, result: Result) -> bool:
     if row.weights is None or row.data != FORENSYNTHS or not result.is_result:
         return False
     record = OFFICIAL[row.weights]
-    by_digest = record.sha256 is not None and result.provenance.get("weights_sha256") == record.sha256
+    by_digest = record.sha256 is not None and result.provenance.weights_sha256 == record.sha256
     # Where nobody knows the SHA-256, the name stands for the checkpoint, whose MD5 was checked when it was told ProGAN-only.
     by_name = record.sha256 is None and result.progan_only is True and result.detector in (record.name, record.stem)
     counts = {group.title: (group.real, group.fake) for group in DATASETS["forensynths"].groups.values()}

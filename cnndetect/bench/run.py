@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -13,17 +12,19 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.results import Result
+from cnndetect.bench.store import adopted, finished, keep, result_path
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
 from cnndetect.data.folders import Sample, contents, evenly, fingerprint, scan
 from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
-from cnndetect.errors import DataError, ProtocolError, lookup
+from cnndetect.errors import ProtocolError, lookup
 from cnndetect.metrics.intervals import Interval, macro_average_precision, pooled_average_precision
 from cnndetect.paths import results_root
 from cnndetect.scoring.batches import Conditions, Known, score_set
-from cnndetect.scoring.scores import Scores, read_scores
+from cnndetect.scoring.provenance import Provenance
+from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import DEGRADATIONS
 from cnndetect.transforms.preprocess import PROTOCOLS
 
@@ -130,14 +131,6 @@ def score_suite(
     return kept
 
 
-def result_path(results: Path, detector: str, test_set: str, options: Options, place: str = "") -> Path:
-    """Where a result lies: DETECTOR/[PLACE/]TEST_SET.PROTOCOL[.DEGRADATION].json; trials are kept apart."""
-    detector = re.sub(r"[^A-Za-z0-9_.-]+", "-", detector).strip(".") or "detector"
-    folder = results / detector if options.limit is None else results / "not-a-result" / f"{detector}.limit{options.limit}"
-    middle = options.protocol if options.degradation == "none" else f"{options.protocol}.{options.degradation}"
-    return folder / place / f"{test_set}.{middle}.json"
-
-
 def _one(
     detector: Detector,
     suite: Suite,
@@ -149,77 +142,42 @@ def _one(
     known: Known,
 ) -> tuple[Result, Scores]:
     path = result_path(results, detector.name, test_set.name, options, test_set.place)
-    scores_path = path.with_suffix(".npz")
     known_contents = contents(samples)
     drawn_together = zip(samples, official_clusters(test_set.official, samples, known_contents), strict=True)
     samples = tuple(replace(sample, cluster=cluster) for sample, cluster in drawn_together)
-    provenance = {
-        "detector": detector.name,
-        "weights_sha256": detector.weights_sha256,
-        "identity": detector.identity,
-        "threshold_logit": detector.threshold_logit,
-        "progan_only": detector.progan_only,
-        "suite": suite.title,
-        "test_set": test_set.name,
-        "fingerprint": fingerprint(samples, known_contents=known_contents),
-        "protocol": options.protocol,
-        "degradation": options.degradation,
-        "limit": options.limit,
-        "seed": options.seed,
-    }
+    provenance = Provenance(
+        detector=detector.name,
+        weights_sha256=detector.weights_sha256,
+        identity=detector.identity,
+        threshold_logit=detector.threshold_logit,
+        progan_only=detector.progan_only,
+        suite=suite.title,
+        test_set=test_set.name,
+        fingerprint=fingerprint(samples, known_contents=known_contents),
+        protocol=options.protocol,
+        degradation=options.degradation,
+        limit=options.limit,
+        seed=options.seed,
+    )
+    bootstrap = {"draws": options.draws, "seed": options.seed}
     # A detector that nothing proves to be the one of an earlier run is scored again.
     trusted = detector.identity is not None and not options.rerun
     if trusted:
-        finished = _finished(path, scores_path, provenance, options)
-        for title, place in [] if finished else twins(suite, test_set):
-            twin = result_path(results, detector.name, test_set.name, options, place).with_suffix(".npz")
-            finished = finished or _adopted(twin, title, path, provenance, options)
-        if finished:
+        earlier = finished(path, provenance, **bootstrap)
+        for title, place in [] if earlier else twins(suite, test_set):
+            twin = result_path(results, detector.name, test_set.name, options, place)
+            earlier = earlier or adopted(twin, title, path, provenance, **bootstrap)
+        if earlier:
             advance(len(samples))
-            return finished
+            return earlier
     journal = path.with_suffix(".journal")
     if not trusted:
         journal.unlink(missing_ok=True)
     conditions = Conditions(options.protocol, options.degradation, options.batch_size, options.seed)
     scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=advance, known=known)
-    scores.save(scores_path)
-    result = result_of(scores, draws=options.draws, seed=options.seed)
-    result.save(path)
+    stored = keep(path, scores, **bootstrap)
     journal.unlink(missing_ok=True)
-    return result, scores
-
-
-def _finished(path: Path, scores_path: Path, provenance: dict[str, Any], options: Options) -> tuple[Result, Scores] | None:
-    """Result and scores of the same provenance; figures are made again where only the bootstrap differs."""
-    try:
-        scores = read_scores(scores_path)
-    except DataError:
-        return None
-    if scores.provenance != provenance:
-        return None
-    try:
-        result = read_result(path)
-    except DataError:
-        result = None
-    if result is None or result.draws != options.draws or result.provenance != provenance:
-        result = result_of(scores, draws=options.draws, seed=options.seed)
-        result.save(path)
-    return result, scores
-
-
-def _adopted(twin: Path, title: str, path: Path, provenance: dict[str, Any], options: Options) -> tuple[Result, Scores] | None:
-    """The same images under another suite's name: its scores, kept here too."""
-    try:
-        scores = read_scores(twin)
-    except DataError:
-        return None
-    if scores.provenance != {**provenance, "suite": title}:
-        return None
-    scores = replace(scores, provenance=provenance)
-    scores.save(path.with_suffix(".npz"))
-    result = result_of(scores, draws=options.draws, seed=options.seed)
-    result.save(path)
-    return result, scores
+    return stored
 
 
 def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...]:
@@ -235,10 +193,10 @@ def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...
 
 
 def _line(result: Result, seconds: float) -> str:
-    ap, real, fake = (result.metrics[name] for name in ("ap", "accuracy_real", "accuracy_fake"))
+    ap, real, fake = result.ap, result.metrics.accuracy_real, result.metrics.accuracy_fake
     images = result.n_real + result.n_fake
     failed = f"   {result.n_failed} FAILED" if result.n_failed else ""
     return (
-        f"{result.test_set:<12} ap {ap['value']:.3f} [{ap['low']:.3f}, {ap['high']:.3f}]   "
-        f"acc real {real['value']:.2f} fake {fake['value']:.2f}   {images} images   {seconds:.0f} s{failed}"
+        f"{result.test_set:<12} ap {ap.value:.3f} [{ap.low:.3f}, {ap.high:.3f}]   "
+        f"acc real {real.value:.2f} fake {fake.value:.2f}   {images} images   {seconds:.0f} s{failed}"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.stats import rankdata
 
-from cnndetect.bench.runs import Run, families
+from cnndetect.bench.store import Run, families
 from cnndetect.metrics import Figures
 from cnndetect.metrics.intervals import Drawn, Interval, draw_average_precisions, pooled_average_precision
 
@@ -65,7 +65,7 @@ def standings(rows: Mapping[str, Mapping[str, Run]], *, draws: int, seed: int) -
         row = [rows[detector][name] for name in names]
         first = row[0].result
         pooled = pooled_average_precision([run.scores.at_worst() for run in row], draws=draws, seed=seed)
-        means = {f: float(np.mean([run.result.metrics[f]["value"] for run in row])) for f in FIGURES}
+        means = {f: float(np.mean([getattr(run.result.metrics, f).value for run in row])) for f in FIGURES}
         found.append(
             Standing(
                 detector,

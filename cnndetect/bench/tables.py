@@ -41,7 +41,7 @@ def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
         return _csv(benchmark)
     head = ["test set", *COLUMNS.values(), "real/fake", "failed"]
     rows: list[list[object]] = [
-        [r.test_set, *(percent(Interval(**r.metrics[name])) for name in COLUMNS), f"{r.n_real}/{r.n_fake}", r.n_failed]
+        [r.test_set, *(percent(getattr(r.metrics, name)) for name in COLUMNS), f"{r.n_real}/{r.n_fake}", r.n_failed]
         for r in benchmark.results
     ]
     empty: list[object] = [""] * (len(head) - 2)
@@ -85,7 +85,7 @@ def as_plain(benchmark: Benchmark) -> dict:
                 "protocol": r.protocol,
                 "degradation": r.degradation,
                 "threshold_logit": r.threshold_logit,
-                "metrics": {name: _plain(value) for name, value in r.metrics.items()},
+                "metrics": {name: _plain(value) for name, value in asdict(r.metrics).items()},
             }
             for r in benchmark.results
         },
@@ -103,7 +103,7 @@ def _csv(benchmark: Benchmark) -> str:
     names = [f"{name}{end}" for name in COLUMNS for end in ("", "_low", "_high")]
     writer.writerow(["detector", "suite", "test_set", "protocol", "degradation", "n_real", "n_fake", "n_failed", "is_result", *names])
     for r in benchmark.results:
-        values = [r.metrics[name][key] for name in COLUMNS for key in ("value", "low", "high")]
+        values = [getattr(getattr(r.metrics, name), key) for name in COLUMNS for key in ("value", "low", "high")]
         writer.writerow([r.detector, r.suite, r.test_set, r.protocol, r.degradation, r.n_real, r.n_fake, r.n_failed, r.is_result, *values])
     for name, interval in (("macro mean AP", benchmark.macro), ("pooled AP", benchmark.pooled)):
         writer.writerow([benchmark.detector, benchmark.suite, name, *[""] * 6, interval.value, interval.low, interval.high])

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, make_dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from cnndetect.errors import MetricError
-from cnndetect.metrics import Figures, Ranking, figures, rank
+from cnndetect.metrics import Ranking, figures, rank
 
 DRAWS = 2000
 THREADS = 2
@@ -30,8 +30,20 @@ class Interval:
     high: float
 
 
-SetMetrics = make_dataclass("SetMetrics", [(field.name, Interval) for field in fields(Figures)], frozen=True)
-SetMetrics.__doc__ = "The figures of one test set (see metrics.Figures), each an Interval."
+@dataclass(frozen=True)
+class SetMetrics:
+    """The figures of one test set, each with its interval. The fields are those of ``metrics.Figures``, in its order."""
+
+    ap: Interval
+    auc: Interval
+    accuracy: Interval
+    accuracy_real: Interval
+    accuracy_fake: Interval
+    accuracy_real_fitted: Interval
+    accuracy_fake_fitted: Interval
+    tpr_at_fpr_1: Interval
+    tpr_at_fpr_5: Interval
+    ece: Interval
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,8 @@ class SetScores:
     clusters: np.ndarray
 
 
-def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None, draws: int = DRAWS, seed: int = 0):
-    """All figures of one test set with intervals: a SetMetrics. draws=0 gives values alone.
+def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None, draws: int = DRAWS, seed: int = 0) -> SetMetrics:
+    """All figures of one test set with intervals. draws=0 gives values alone.
 
     >>> set_metrics([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0], draws=100).ap.value
     1.0

@@ -198,10 +198,10 @@ def _provenance(inputs: Inputs) -> Table:
     for detector in inputs.detectors:
         for family, run in sorted(inputs.rows[detector].items(), key=lambda item: inputs.families.index(item[0])):
             r = run.result
-            identity = str(r.provenance["identity"] or "not known")
+            identity = str(r.provenance.identity or "not known")
             threshold = "none" if r.threshold_logit is None else f"{r.threshold_logit:.3f}"
             images = r.n_real + r.n_fake
-            pixels = r.provenance["fingerprint"]
+            pixels = r.provenance.fingerprint
             rows.append([detector, family, Value(str(images), images), pixels[:12], identity[:16], threshold, r.time[:10]])
             data.append(
                 [

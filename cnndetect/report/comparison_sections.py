@@ -8,8 +8,8 @@ import numpy as np
 
 from cnndetect.bench.ranks import COLUMNS as RANK_COLUMNS
 from cnndetect.bench.ranks import agreement, rank_rows
-from cnndetect.bench.runs import Condition
 from cnndetect.bench.standings import differences
+from cnndetect.bench.store import Condition
 from cnndetect.report.figures.comparison import difference_matrix, excludes_zero
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value

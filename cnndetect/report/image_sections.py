@@ -184,7 +184,7 @@ def _loadable(inputs: Inputs) -> Detector | None:
             detector = load(name)
         except CnndetectError:
             continue
-        if {run.result.provenance["identity"] for run in inputs.rows[name].values()} == {detector.identity}:
+        if {run.result.provenance.identity for run in inputs.rows[name].values()} == {detector.identity}:
             return detector
     return None
 

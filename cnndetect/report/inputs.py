@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cnndetect.bench.runs import Condition, Run, Runs, families, read_runs
 from cnndetect.bench.standings import Standings, standings
+from cnndetect.bench.store import Condition, Run, Runs, families, read_runs
 from cnndetect.bench.suites import Suite, find_suites
 from cnndetect.errors import DataError, LayoutError
 from cnndetect.metrics.intervals import DRAWS, Interval, SetScores
@@ -75,7 +75,7 @@ class Inputs:
     def average_precision(self, detector: str, family: str) -> Interval | None:
         """The stored AP with its stored interval; None where there is no result."""
         run = self.rows[detector].get(family)
-        return None if run is None else Interval(**run.result.metrics["ap"])
+        return None if run is None else run.result.ap
 
 
 def read_inputs(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cnndetect.analysis.robustness import CLEAN, Point, Robustness, as_rows, robustness
-from cnndetect.bench.runs import Condition
+from cnndetect.bench.store import Condition
 from cnndetect.bench.tables import percent
 from cnndetect.report.figures.robustness import degradation_dots, paper_curves, shift_dots
 from cnndetect.report.inputs import Inputs

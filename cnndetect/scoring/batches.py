@@ -22,6 +22,7 @@ from cnndetect.data.folders import Sample
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import CnndetectError, ProtocolError
 from cnndetect.images import to_rgb_array
+from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import degrade
 from cnndetect.transforms.preprocess import prepare
@@ -53,7 +54,7 @@ def score_set(
     conditions: Conditions,
     *,
     journal: Path,
-    provenance: dict[str, Any],
+    provenance: Provenance,
     advance: Callable[[int], None] = lambda count: None,
     known: Known = MappingProxyType({}),
 ) -> Scores:
@@ -160,9 +161,9 @@ def _stack(group: list[tuple[Any, torch.Tensor]]) -> tuple[list[Any], torch.Tens
     return [key for key, _ in group], torch.stack([tensor for _, tensor in group])
 
 
-def _read_journal(path: Path, provenance: dict[str, Any]) -> dict[str, tuple[float, str]]:
+def _read_journal(path: Path, provenance: Provenance) -> dict[str, tuple[float, str]]:
     """What an interrupted run has scored; a journal of other provenance starts afresh. A torn last line is cut off."""
-    head = json.dumps(provenance, sort_keys=True).encode()
+    head = provenance.to_json().encode()
     lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
     if lines[0] != head or len(lines) == 1:
         path.parent.mkdir(parents=True, exist_ok=True)

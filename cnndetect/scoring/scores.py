@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 from cnndetect.metrics import impute_failures
 from cnndetect.metrics.intervals import SetScores
+from cnndetect.scoring.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class Scores:
     """Logits of one detector on one test set under one protocol and degradation.
 
-    paths, clusters, errors: [N] str.  labels: [N] int8.  logits: [N] float64, NaN where failed.  provenance: see run.py.
+    paths, clusters, errors: [N] str.  labels: [N] int8.  logits: [N] float64, NaN where failed.
     """
 
     paths: np.ndarray
@@ -28,7 +28,7 @@ class Scores:
     labels: np.ndarray
     logits: np.ndarray
     errors: np.ndarray
-    provenance: dict[str, Any]
+    provenance: Provenance
 
     def __post_init__(self) -> None:
         lengths = {len(self.paths), len(self.clusters), len(self.labels), len(self.logits), len(self.errors)}
@@ -46,19 +46,17 @@ class Scores:
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        with open(temporary, "wb") as file:
-            np.savez_compressed(
-                file,
-                paths=self.paths.astype(str),
-                clusters=self.clusters.astype(str),
-                labels=self.labels.astype(np.int8),
-                logits=self.logits.astype(np.float64),
-                errors=self.errors.astype(str),
-                provenance=np.array(json.dumps(self.provenance, sort_keys=True)),
-            )
-        os.replace(temporary, path)
+        columns = {
+            "paths": self.paths.astype(str),
+            "clusters": self.clusters.astype(str),
+            "labels": self.labels.astype(np.int8),
+            "logits": self.logits.astype(np.float64),
+            "errors": self.errors.astype(str),
+            "provenance": np.array(self.provenance.to_json()),
+        }
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]
+        write_whole(path, buffer.getvalue())
 
 
 def read_scores(path: str | Path) -> Scores:
@@ -66,6 +64,6 @@ def read_scores(path: str | Path) -> Scores:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
             columns = {key: content[key] for key in ("paths", "clusters", "labels", "logits", "errors")}
-            return Scores(**columns, provenance=json.loads(str(content["provenance"])))
+            return Scores(**columns, provenance=Provenance.from_json(str(content["provenance"])))
     except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} is not a file of scores ({error}). Make it with: python -m cnndetect.bench") from error

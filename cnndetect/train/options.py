@@ -67,14 +67,14 @@ def config_from(options: argparse.Namespace) -> TrainConfig:
     plain: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in {**settings, **given}.items() if key not in other
     }
-    plain.setdefault("out", paths.results_root() / "train")
+    plain.setdefault("out", paths.results_root() / paths.RUNS)
     return TrainConfig(**plain, augment=augment, plateau=plateau)
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", type=Path, required=True, metavar="ROOT", help="folder with train/ and val/")
     group.add_argument("--name", required=True, help="name of this run, a folder of --out")
-    group.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (default: CNNDETECT_RESULTS/train)")
+    group.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (default: CNNDETECT_RESULTS/runs)")
     group.add_argument("--classes", type=_names, metavar="A,B", help="only these class folders")
     group.add_argument("--max-images", type=int, metavar="N", help="of train/, the same share of every class (default: all)")
     group.add_argument("--max-val-images", type=int, metavar="N", help="of val/, likewise; every epoch sees them all (default: all)")

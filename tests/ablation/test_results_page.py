@@ -44,7 +44,7 @@ def text(drawn: Path) -> str:
 
 
 def stored(root: Path, cell: str, family: str) -> float:
-    return read_result(root / "results" / cell / f"{family}.nocrop.json").metrics["ap"]["value"]
+    return read_result(root / "results" / cell / f"{family}.nocrop.json").ap.value
 
 
 def test_the_tables_hold_the_numbers_of_the_result_files(drawn: Path, text: str) -> None:

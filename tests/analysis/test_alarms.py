@@ -11,6 +11,7 @@ from cnndetect.analysis.alarms import alarms_of, false_alarms
 from cnndetect.bench.__main__ import main
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError, ProtocolError
+from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
 
 
@@ -55,7 +56,7 @@ def test_a_photograph_that_cannot_be_read_is_named_and_counts_as_an_alarm(photos
 def test_the_interval_counts_photographs_and_not_their_crops():
     def scores(clusters: list[str]) -> Scores:
         count = len(clusters)
-        provenance = {"detector": "d", "degradation": "none"}
+        provenance = Provenance(detector="d", identity=None, fingerprint="", protocol="nocrop")
         logits = np.array([1.0, -1.0] * (count // 2))
         return Scores(np.array(clusters), np.array(clusters), np.zeros(count, np.int8), logits, np.array([""] * count), provenance)
 

@@ -40,7 +40,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_a_ranking_goes_from_least_to_most_fake_and_knows_its_files(scored: tuple[Path, Path]) -> None:
     suite, results = scored
-    scores = read_scores(results / "brightness" / "crn.nocrop.npz")
+    scores = read_scores(results / "results" / "brightness" / "crn.nocrop.npz")
     both, fakes = ranked(scores, suite / "crn"), ranked(scores, suite / "crn", label=1)
     assert [image.logit for image in both] == sorted(scores.logits) and [image.place for image in both] == list(range(12))
     assert len(fakes) == 6 and all(image.label == 1 and "1_fake" in image.relative for image in fakes)
@@ -54,7 +54,7 @@ def test_a_ranking_goes_from_least_to_most_fake_and_knows_its_files(scored: tupl
 
 def test_failed_images_have_no_place(scored: tuple[Path, Path]) -> None:
     suite, results = scored
-    scores = read_scores(results / "brightness" / "crn.nocrop.npz")
+    scores = read_scores(results / "results" / "brightness" / "crn.nocrop.npz")
     scores.logits[3] = np.nan
     assert len(ranked(scores, suite / "crn")) == 11
 
@@ -75,7 +75,7 @@ def test_spearman_is_scipys_and_its_interval_knows_clusters() -> None:
 
 def test_sharpness_goes_with_what_the_images_have(scored: tuple[Path, Path]) -> None:
     suite, results = scored
-    scores = read_scores(results / "brightness" / "crn.nocrop.npz")
+    scores = read_scores(results / "results" / "brightness" / "crn.nocrop.npz")
     measures = quality_measures(suite / "crn", features=False)
     assert set(measures) == {SHARPNESS} and len(measures[SHARPNESS]) == 12
     found = {(c.measure, c.label): c for c in correlations(scores, measures, draws=20)}

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from drawn_suite import draw_suite, run
 
-from cnndetect.analysis.robustness import Robustness, as_rows, read_runs, robustness
+from cnndetect.analysis.robustness import Robustness, as_rows, degraded_scores, robustness
 from cnndetect.analysis.robustness_command import GROUPS, chosen
 from cnndetect.bench.__main__ import main
 from cnndetect.errors import DataError, UnknownNameError
 from cnndetect.metrics import average_precision
+from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import DEGRADATIONS
 
@@ -29,18 +30,8 @@ def stored(degradation: str = "none", *, test_set: str = "crn", real: float = 0.
     labels = np.repeat([0, 1], COUNT)
     logits = rng.normal(labels * 2.0 - 1.0, 1.0) + np.where(labels == 0, real, fake)
     names = np.array([f"{label}/{index}.png" for index, label in enumerate(labels)])
-    provenance = {
-        "detector": "d",
-        "suite": "s@1",
-        "test_set": test_set,
-        "protocol": "nocrop",
-        "degradation": degradation,
-        "limit": None,
-        "fingerprint": test_set,
-        "identity": "i",
-        "threshold_logit": 0.0,
-        **changes,
-    }
+    origin: dict[str, Any] = {"test_set": test_set, "fingerprint": test_set, "identity": "i"} | changes
+    provenance = Provenance(detector="d", suite="s@1", protocol="nocrop", degradation=degradation, threshold_logit=0.0, **origin)
     return Scores(names, names, labels.astype(np.int8), logits, np.array([""] * 2 * COUNT), provenance)
 
 
@@ -114,11 +105,11 @@ def test_runs_are_read_back_from_the_benchs_folder(tmp_path: Path) -> None:
     for name in ("none", "jpeg_50", "blur_0.5"):
         run(suite, results, degradation=name)
     run(suite, results, degradation="blur_1", limit=2)
-    runs = read_runs(results, "brightness")
+    runs = degraded_scores(results, "brightness")
     assert list(runs) == ["none", "jpeg_50", "blur_0.5"] and list(runs["none"]) == ["biggan", "crn"]
     assert not np.array_equal(runs["none"]["crn"].logits, runs["blur_0.5"]["crn"].logits)
     with pytest.raises(DataError, match="holds no scores of nobody"):
-        read_runs(results, "nobody")
+        degraded_scores(results, "nobody")
 
 
 def test_the_command_scores_what_is_missing_and_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

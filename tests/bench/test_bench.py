@@ -27,6 +27,7 @@ from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError, LayoutError, ProtocolError, UnknownNameError
 from cnndetect.metrics import average_precision
 from cnndetect.scoring.batches import Conditions, batches_of, score_set
+from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import read_scores
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,20 +43,21 @@ def test_sets_come_in_the_papers_order_and_ap_is_right(suite, tmp_path) -> None:
     found = run(suite, tmp_path / "r")
     assert [r.test_set for r in found.results] == ["biggan", "crn"]
     for result in found.results:
-        scores = read_scores(tmp_path / "r" / "brightness" / f"{result.test_set}.nocrop.npz")
-        assert result.metrics["ap"]["value"] == pytest.approx(average_precision(scores.labels, scores.logits))
+        scores = read_scores(tmp_path / "r" / "results" / "brightness" / f"{result.test_set}.nocrop.npz")
+        assert result.ap.value == pytest.approx(average_precision(scores.labels, scores.logits))
         assert (result.n_real, result.n_fake, result.n_failed) == (4, 4, 0)
-    assert found.macro.value == pytest.approx(np.mean([r.metrics["ap"]["value"] for r in found.results]))
+    assert found.macro.value == pytest.approx(np.mean([r.ap.value for r in found.results]))
 
 
 @pytest.mark.parametrize("protocol", ["nocrop", "crop224"])
 @pytest.mark.parametrize("degradation", ["none", "jpeg_75", "resize_0.5"])
 def test_batch_size_and_order_do_not_matter(suite, tmp_path, protocol, degradation) -> None:
     samples = scan(suite / "crn")
+    origin = Provenance(detector="brightness", identity=None, fingerprint="", protocol=protocol)
     logits = []
     for batch_size, order in ((1, samples), (3, samples[::-1]), (64, samples)):
         conditions = Conditions(protocol, degradation, batch_size)
-        scores = score_set(named(), order, conditions, journal=tmp_path / f"{batch_size}.journal", provenance={})
+        scores = score_set(named(), order, conditions, journal=tmp_path / f"{batch_size}.journal", provenance=origin)
         logits.append({path: logit for path, logit in zip(scores.paths, scores.logits, strict=True)})
     for path, value in logits[0].items():
         assert logits[1][path] == pytest.approx(value, abs=1e-6) and logits[2][path] == pytest.approx(value, abs=1e-6)
@@ -93,7 +95,7 @@ def test_a_damaged_image_is_counted_named_and_loses(suite, tmp_path) -> None:
     found = run(suite, tmp_path / "b")
     broken = found.results[1]
     assert broken.n_failed == 1 and "3.png" in broken.failed[0] and broken.n_fake == 4
-    assert broken.metrics["ap"]["value"] <= whole.metrics["ap"]["value"]
+    assert broken.ap.value <= whole.ap.value
     assert "1 images failed" in found.table()
 
 
@@ -143,7 +145,7 @@ def test_a_limited_run_is_no_result(suite, tmp_path) -> None:
 
 def test_results_are_small_sorted_json_that_come_back(suite, tmp_path) -> None:
     found = run(suite, tmp_path / "r")
-    path = tmp_path / "r" / "brightness" / "crn.nocrop.json"
+    path = tmp_path / "r" / "results" / "brightness" / "crn.nocrop.json"
     content = json.loads(path.read_text())
     assert list(content) == sorted(content) and path.stat().st_size < 6000
     assert read_result(path) == found.results[1]
@@ -151,7 +153,7 @@ def test_results_are_small_sorted_json_that_come_back(suite, tmp_path) -> None:
         assert key in content["provenance"]
     assert content["versions"]["torch"] and str(tmp_path) not in path.read_text()
     path.write_text("{}")
-    with pytest.raises(DataError, match="is no result"):
+    with pytest.raises(DataError, match="is not a result"):
         read_result(path)
 
 
@@ -163,7 +165,7 @@ def test_the_leaderboard_is_rebuilt_from_files_alone(suite, tmp_path) -> None:
     main_table, other_table = text.split("## suite@0")[1:]
     assert f"{100 * found.macro.value:.1f} [" in main_table and "other" not in main_table
     assert "saw more than progan" in other_table and "| other" in other_table
-    (tmp_path / "r" / "brightness" / "crn.nocrop.npz").unlink()
+    (tmp_path / "r" / "results" / "brightness" / "crn.nocrop.npz").unlink()
     with pytest.raises(DataError, match="not a file of scores"):
         leaderboard(tmp_path / "r")
 
@@ -241,9 +243,9 @@ def test_kill_9_loses_at_most_one_batch(suite, tmp_path) -> None:
     assert 5 <= before < 16
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert len(calls.read_text().split()) <= 16 + 1
-    resumed = read_scores(tmp_path / "r" / "slow" / "crn.nocrop.npz")
+    resumed = read_scores(tmp_path / "r" / "results" / "slow" / "crn.nocrop.npz")
     run(suite, tmp_path / "whole")
-    whole = read_scores(tmp_path / "whole" / "brightness" / "crn.nocrop.npz")
+    whole = read_scores(tmp_path / "whole" / "results" / "brightness" / "crn.nocrop.npz")
     assert (resumed.paths == whole.paths).all() and np.allclose(resumed.logits, whole.logits, atol=1e-6)
 
 
@@ -277,13 +279,13 @@ def test_reals_that_test_sets_share_are_scored_once_and_alike(tmp_path, degradat
         return brightness(images)
 
     def logits(results: Path, family: str) -> np.ndarray:
-        (path,) = (results / "brightness").glob(f"{family}.*npz")
+        (path,) = (results / "results" / "brightness").glob(f"{family}.*npz")
         return read_scores(path).logits
 
     run(root, tmp_path / "r", named(counting), degradation=degradation)
     assert sum(seen) == len(reals) + 4 + 4
     # What an earlier run has finished is remembered too.
-    (lost,) = (tmp_path / "r" / "brightness").glob("crn.*npz")
+    (lost,) = (tmp_path / "r" / "results" / "brightness").glob("crn.*npz")
     lost.unlink()
     run(root, tmp_path / "r", named(counting), degradation=degradation)
     assert sum(seen) == len(reals) + 4 + 4 + 4

@@ -83,7 +83,7 @@ def test_another_bootstrap_needs_no_network(suite, tmp_path) -> None:
     few = run(suite, tmp_path / "r", named(network), draws=20)
     none = run(suite, tmp_path / "r", named(network), draws=0)
     assert sum(calls) == 16 and none.macro.value == few.macro.value and np.isnan(none.macro.low)
-    (tmp_path / "r" / "brightness" / "crn.nocrop.json").unlink()
+    (tmp_path / "r" / "results" / "brightness" / "crn.nocrop.json").unlink()
     again = run(suite, tmp_path / "r", named(network), draws=20)
     assert sum(calls) == 16 and again.results[0].metrics == few.results[0].metrics
 
@@ -93,10 +93,10 @@ def test_protocol_and_degradation_are_parts_of_the_name(suite, tmp_path) -> None
     run(suite, tmp_path / "r", limit=1)
     found = sorted(path.relative_to(tmp_path / "r").as_posix() for path in (tmp_path / "r").rglob("*.json"))
     assert found == [
-        "brightness/biggan.crop224.resize_0.5.json",
-        "brightness/crn.crop224.resize_0.5.json",
         "not-a-result/brightness.limit1/biggan.nocrop.json",
         "not-a-result/brightness.limit1/crn.nocrop.json",
+        "results/brightness/biggan.crop224.resize_0.5.json",
+        "results/brightness/crn.crop224.resize_0.5.json",
     ]
     assert not list((tmp_path / "r").rglob("*.journal")) and not list((tmp_path / "r").rglob("*.tmp"))
 
@@ -105,7 +105,7 @@ def test_protocol_and_degradation_are_parts_of_the_name(suite, tmp_path) -> None
 def test_no_name_of_a_detector_leaves_the_folder_of_results(suite, tmp_path, name) -> None:
     run(suite, tmp_path / "r", named(name=name), draws=0)
     assert {path.name for path in tmp_path.iterdir()} == {"suite", "r"}
-    assert len(list((tmp_path / "r").glob("*/crn.nocrop.json"))) == 1
+    assert len(list((tmp_path / "r").glob("results/*/crn.nocrop.json"))) == 1
 
 
 def test_a_limit_takes_the_same_images_every_time_and_both_classes(suite) -> None:
@@ -118,9 +118,9 @@ def test_a_limit_takes_the_same_images_every_time_and_both_classes(suite) -> Non
 def test_the_frozen_threshold_is_that_of_the_detector(suite, tmp_path) -> None:
     strict, none = (run(suite, tmp_path / name, named(threshold_logit=value)) for name, value in (("a", 1e9), ("b", None)))
     fitted = strict.results[0].metrics
-    assert fitted["accuracy_real_fitted"]["value"] == 1.0 and fitted["accuracy_fake_fitted"]["value"] == 0.0
-    assert np.isnan(none.results[0].metrics["accuracy_real_fitted"]["value"])
-    content = json.loads((tmp_path / "b" / "brightness" / "crn.nocrop.json").read_text())
+    assert fitted.accuracy_real_fitted.value == 1.0 and fitted.accuracy_fake_fitted.value == 0.0
+    assert np.isnan(none.results[0].metrics.accuracy_real_fitted.value)
+    content = json.loads((tmp_path / "b" / "results" / "brightness" / "crn.nocrop.json").read_text())
     assert content["metrics"]["accuracy_real_fitted"] == {"value": None, "low": None, "high": None}
 
 
@@ -129,7 +129,7 @@ def test_shared_reals_are_one_cluster_over_the_suite(tmp_path) -> None:
     for file in (tmp_path / "drawn" / "crn" / "0_real").iterdir():
         (tmp_path / "drawn" / "imle" / "0_real" / file.name).write_bytes(file.read_bytes())
     run(tmp_path / "drawn", tmp_path / "r")
-    crn, imle = (read_scores(tmp_path / "r" / "brightness" / f"{name}.nocrop.npz") for name in ("crn", "imle"))
+    crn, imle = (read_scores(tmp_path / "r" / "results" / "brightness" / f"{name}.nocrop.npz") for name in ("crn", "imle"))
     assert (crn.clusters[crn.labels == 0] == imle.clusters[imle.labels == 0]).all()
     assert not set(crn.clusters[crn.labels == 1]) & set(imle.clusters)
 
@@ -139,8 +139,8 @@ def test_all_images_failing_is_the_worst_there_is(suite, tmp_path) -> None:
         raise RuntimeError("no")
 
     found = run(suite, tmp_path / "r", named(crash, "crash"))
-    assert all(r.n_failed == 8 and r.metrics["auc"]["value"] == 0.0 for r in found.results)
-    assert all(r.metrics["accuracy"]["value"] == 0.0 for r in found.results)
+    assert all(r.n_failed == 8 and r.metrics.auc.value == 0.0 for r in found.results)
+    assert all(r.metrics.accuracy.value == 0.0 for r in found.results)
 
 
 def test_suites_are_found_by_folder_in_the_papers_order(tmp_path, monkeypatch) -> None:

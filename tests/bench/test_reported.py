@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from drawn_suite import draw_suite, named, run
+from msgspec import structs
 
 from cnndetect.bench.leaderboard import leaderboard
 from cnndetect.bench.reported import PAPER_SETS, differences, read_reported, reported_section
@@ -16,6 +17,7 @@ from cnndetect.bench.results import Result, read_result
 from cnndetect.data.official.catalog import DATASETS
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.errors import DataError
+from cnndetect.metrics.intervals import Interval, SetMetrics
 from cnndetect.paths import reported_file
 
 COUNTS = {group.title: (group.real, group.fake) for group in DATASETS["forensynths"].groups.values()}
@@ -36,13 +38,12 @@ def measured(tmp_path):
     def make(test_set: str, ap: float, *, weights: str = "wang2020-blur-jpg-0.1", protocol: str = "nocrop", **changes) -> Result:
         n_real, n_fake = COUNTS[test_set]
         record = OFFICIAL[weights]
-        result = replace(
-            template, detector=record.name, test_set=test_set, protocol=protocol, n_real=n_real, n_fake=n_fake,
-            metrics={**template.metrics, "ap": {"value": ap, "low": ap, "high": ap}},
-            provenance={**template.provenance, "weights_sha256": record.sha256},
-        )  # fmt: skip
-        result = replace(result, metrics={"ap": result.metrics["ap"]})
-        return replace(result, **changes)
+        unknown = Interval(float("nan"), float("nan"), float("nan"))
+        counts = {"n_real": changes.pop("n_real", n_real), "n_fake": changes.pop("n_fake", n_fake)}
+        origin = {"detector": record.name, "test_set": test_set, "protocol": protocol, "weights_sha256": record.sha256} | changes
+        provenance = structs.replace(template.provenance, **origin)
+        metrics = SetMetrics(**{field.name: unknown for field in fields(SetMetrics)} | {"ap": Interval(ap, ap, ap)})
+        return structs.replace(template, provenance=provenance, metrics=metrics, **counts)
 
     return make
 
@@ -102,7 +103,7 @@ def test_a_measured_figure_stands_beside_and_is_flagged_beyond_half_a_point(ship
 @pytest.mark.parametrize(
     "changes",
     [
-        {"n_real": 1999}, {"protocol": "crop224"}, {"degradation": "jpeg_75"}, {"limit": 5}, {"provenance": {"weights_sha256": "0" * 64}},
+        {"n_real": 1999}, {"protocol": "crop224"}, {"degradation": "jpeg_75"}, {"limit": 5}, {"weights_sha256": "0" * 64},
     ],
 )  # fmt: skip
 def test_other_images_weights_or_conditions_are_not_compared(shipped, measured, changes) -> None:

@@ -119,7 +119,7 @@ def test_eval_gives_the_logits_the_figures_and_the_csv(cases, dataroot, tmp_path
     figures = plain.figures(list(plain.logits))
     command = ["--dataroot", str(dataroot), "--vals", name, "--model_path", str(checkpoint), "--results_dir", str(tmp_path), *options]
     assert eval.main([*command, "--gpu_ids", "-1", "--batch_size", "3"]) == 0
-    scores = read_scores(tmp_path / "scores" / checkpoint.stem / f"{name}.{protocol}.npz")
+    scores = read_scores(tmp_path / "scores" / "results" / checkpoint.stem / f"{name}.{protocol}.npz")
     assert list(scores.labels) == [plain.labels[path] for path in scores.paths]
     assert scores.logits == pytest.approx([plain.logits[path] for path in scores.paths], abs=1e-5, rel=0)
     with (tmp_path / f"{checkpoint.stem}.csv").open(newline="") as file:

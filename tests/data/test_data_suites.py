@@ -114,7 +114,7 @@ def test_equal_files_under_any_name_are_one_cluster_in_a_suite_of_ones_own(tmp_p
     write_members(tmp_path / "s", files)
     (suite,) = find_suites(tmp_path / "s")
     run_suite(named(), suite, Options(draws=0), results=tmp_path / "r")
-    a, b = (read_scores(tmp_path / "r" / "brightness" / f"{name}.nocrop.npz") for name in "ab")
+    a, b = (read_scores(tmp_path / "r" / "results" / "brightness" / f"{name}.nocrop.npz") for name in "ab")
     assert a.clusters[a.labels == 0] == b.clusters[b.labels == 0] and a.clusters[a.labels == 1] != b.clusters[b.labels == 1]
 
 
@@ -138,6 +138,8 @@ def test_the_interval_of_the_mean_is_wider_when_reals_are_shared() -> None:
 def test_the_bench_draws_shared_reals_together(data, tmp_path) -> None:
     suite = find_suites("forensynths-11")[0]
     run_suite(named(), suite, Options(draws=0), results=tmp_path / "r")
-    found = {name: read_scores(tmp_path / "r" / "brightness" / "forensynths-11" / f"{name}.nocrop.npz") for name in ("crn", "imle")}
+    found = {
+        name: read_scores(tmp_path / "r" / "results" / "brightness" / "forensynths-11" / f"{name}.nocrop.npz") for name in ("crn", "imle")
+    }
     reals = {name: set(scores.clusters[scores.labels == 0]) for name, scores in found.items()}
     assert reals["crn"] == reals["imle"] == {f"gta/{k:05d}" for k in range(4)}

@@ -11,8 +11,8 @@ import pytest
 from drawn_results import draw_results
 
 from cnndetect.bench.ranks import COLUMNS, agreement, rank_rows
-from cnndetect.bench.runs import Condition, families, read_runs
 from cnndetect.bench.standings import differences, standings
+from cnndetect.bench.store import Condition, families, read_runs
 from cnndetect.metrics import average_precision
 from cnndetect.metrics.intervals import (
     MetricError,
@@ -104,7 +104,7 @@ def test_trials_and_other_detectors_are_left_out(tmp_path) -> None:
     assert list(runs) == [BASE] and list(runs[BASE]) == ["a"]
 
 
-@pytest.mark.parametrize("name", ["report.files", "report.page", "bench.runs"])
+@pytest.mark.parametrize("name", ["report.files", "report.page", "bench.store"])
 def test_examples_run(name) -> None:
     found = doctest.testmod(importlib.import_module(f"cnndetect.{name}"))
     assert found.attempted > 0 and not found.failed

@@ -18,11 +18,16 @@ from cnndetect.errors import DataError
 from cnndetect.images import open_image
 from cnndetect.scoring import batches as scoring
 from cnndetect.scoring.batches import Conditions, score_set
+from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
 
 
 class Stop(BaseException):
     """Ends a run in the middle, as a kill would: nothing may catch it."""
+
+
+def origin(fingerprint: str) -> Provenance:
+    return Provenance(detector="brightness", identity="mean", fingerprint=fingerprint, protocol="nocrop")
 
 
 def meddling(images: torch.Tensor) -> torch.Tensor:
@@ -49,7 +54,7 @@ def samples(tmp_path) -> tuple[Sample, ...]:
 
 def score(samples, journal: Path, network: Callable = brightness, **conditions) -> Scores:
     options = {"batch_size": 4, **conditions}
-    return score_set(named(network), samples, Conditions(**options), journal=journal, provenance={"of": "this"})
+    return score_set(named(network), samples, Conditions(**options), journal=journal, provenance=origin("this"))
 
 
 @pytest.mark.parametrize("batches", [0, 1, 3, 5])
@@ -97,7 +102,7 @@ def test_a_journal_that_rotted_is_trusted_up_to_the_damage(samples, tmp_path) ->
 
 def test_a_journal_of_another_run_is_not_continued(samples, tmp_path) -> None:
     score(samples, tmp_path / "j", lambda images: 0 * brightness(images))
-    other = score_set(named(), samples, Conditions(), journal=tmp_path / "j", provenance={"of": "that"})
+    other = score_set(named(), samples, Conditions(), journal=tmp_path / "j", provenance=origin("that"))
     assert (other.logits != 0).all()
     (tmp_path / "j").write_bytes(json.dumps({"of": "this"}).encode())  # killed before the first line was whole
     assert np.isfinite(score(samples, tmp_path / "j").logits).all()

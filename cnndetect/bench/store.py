@@ -1,0 +1,223 @@
+"""The store: where results lie below a results folder, and the one place that finds, reads, checks and trusts them.
+
+Every writer has a sub-folder of its own (see paths.py). A folder of an older version, with results directly below it, is read
+as well and keeps its layout.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.suites import family_rank
+from cnndetect.errors import DataError
+from cnndetect.paths import ALARMS, OLD_RUNS, RESULTS, RUNS, TRIALS
+from cnndetect.scoring.provenance import Provenance
+from cnndetect.scoring.scores import Scores, read_scores
+
+# First parts of paths below a results folder that hold something else than results.
+OTHER_WRITERS = frozenset({ALARMS, RUNS, OLD_RUNS, TRIALS})
+
+
+class Kind(Protocol):
+    """What a file name tells beside detector and test set; Options and Provenance both have it."""
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def degradation(self) -> str: ...
+    @property
+    def limit(self) -> int | None: ...
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """What a number is comparable within: suite as NAME@VERSION, protocol, degradation."""
+
+    suite: str
+    protocol: str
+    degradation: str = "none"
+
+    @property
+    def title(self) -> str:
+        """
+        >>> Condition("mini@1", "nocrop").title, Condition("mini@1", "nocrop", "jpeg_75").title
+        ('mini@1, nocrop', 'mini@1, nocrop, jpeg_75')
+        """
+        return ", ".join([self.suite, self.protocol] + [self.degradation] * (self.degradation != "none"))
+
+    def command(self, suite: str) -> str:
+        """What makes its results. suite: its name, or the folder that it is.
+
+        >>> Condition("mini@1", "nocrop", "web").command("mini")
+        'python -m cnndetect.bench --suite mini --protocol nocrop --degradation web'
+        """
+        degraded = "" if self.degradation == "none" else f" --degradation {self.degradation}"
+        return f"python -m cnndetect.bench --suite {suite} --protocol {self.protocol}{degraded}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One detector on one test set under one condition. path: of its result; its scores lie beside it."""
+
+    result: Result
+    path: Path
+
+    @property
+    def condition(self) -> Condition:
+        return Condition(self.result.suite, self.result.protocol, self.result.degradation)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """The stored scores. Raises DataError where they are missing or were made by another run."""
+        path = self.path.with_suffix(".npz")
+        scores = read_scores(path)
+        if scores.provenance != self.result.provenance:
+            raise DataError(f"{path} and its .json were made by different runs. Run the bench again with --rerun.")
+        return scores
+
+
+# test set -> run, of one detector under one condition
+Row = Mapping[str, Run]
+# condition -> detector -> test set -> run
+Runs = Mapping[Condition, Mapping[str, Row]]
+
+
+def result_path(root: Path, detector: str, test_set: str, kind: Kind, place: str = "") -> Path:
+    """Where a result lies: results/DETECTOR/[PLACE/]TEST_SET.PROTOCOL[.DEGRADATION].json; trials are kept apart."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", detector).strip(".") or "detector"
+    if kind.limit is not None:
+        folder = root / TRIALS / f"{name}.limit{kind.limit}"
+    elif _is_old(root) and name not in OTHER_WRITERS:
+        folder = root / name
+    else:
+        folder = root / RESULTS / name
+    middle = kind.protocol if kind.degradation == "none" else f"{kind.protocol}.{kind.degradation}"
+    return folder / place / f"{test_set}.{middle}.json"
+
+
+def read_runs(
+    folders: Iterable[str | Path],
+    *,
+    detectors: Sequence[str] = (),
+    suite: str | None = None,
+    protocol: str | None = None,
+    degradation: str | None = None,
+) -> Runs:
+    """Every result below ``folders`` that fits; trials with a limit are left out.
+
+    detectors: only these, default all.  suite: such as "mini" or "mini@2".  protocol, degradation: None for any.
+    Raises DataError where results of one condition were not made from the same images, or those of one detector not by the
+    same weights. A run that lies in several folders counts once.
+    """
+    runs: dict[Condition, dict[str, dict[str, Run]]] = {}
+    for path in [path for folder in folders for path in _result_files(Path(folder))]:
+        result = read_result(path)
+        wanted = (
+            result.is_result
+            and (not detectors or result.detector in detectors)
+            and suite in (None, result.suite, result.suite.partition("@")[0])
+            and protocol in (None, result.protocol)
+            and degradation in (None, result.degradation)
+        )
+        if wanted:
+            run = Run(result, path)
+            row = runs.setdefault(run.condition, {}).setdefault(result.detector, {})
+            first = row.setdefault(result.test_set, run)
+            if first.result.provenance != result.provenance:
+                raise DataError(f"{path} and {first.path} are different runs under one name. Remove one, or choose with --results.")
+    for rows in runs.values():
+        check_comparable(rows)
+    return runs
+
+
+def one_suite(runs: Runs, folder: str | Path, wanted: str) -> Runs:
+    """The runs, where they are of a single suite. wanted: what was looked for, in words. Raises DataError."""
+    if not runs:
+        raise DataError(f"{folder} holds no results of {wanted}. Make some with: python -m cnndetect.bench --results {folder}")
+    suites = sorted({condition.suite for condition in runs})
+    if len(suites) > 1:
+        raise DataError(f"{folder} holds results of {', '.join(suites)}. Say which suite is meant with --suite.")
+    return runs
+
+
+def families(rows: Mapping[str, Row]) -> list[str]:
+    """Test sets that any detector has, in the paper's order, others by name."""
+    names = {name for row in rows.values() for name in row}
+    return sorted(names, key=family_rank)
+
+
+def lacking(rows: Mapping[str, Row]) -> dict[str, tuple[str, ...]]:
+    """Detector -> test sets that others have and it has not; complete detectors are left out."""
+    names = families(rows)
+    return {detector: missing for detector, row in rows.items() if (missing := tuple(name for name in names if name not in row))}
+
+
+def check_comparable(rows: Mapping[str, Row]) -> None:
+    """Raise DataError where detectors saw different images of a test set, or a name stands for several weights."""
+    first_of_set: dict[str, Run] = {}
+    for detector, row in rows.items():
+        first_of_row = next(iter(row.values()))
+        for name, run in row.items():
+            if run.result.provenance.identity != first_of_row.result.provenance.identity:
+                raise DataError(
+                    f"The name {detector} stands for several weights ({first_of_row.path}, {run.path}). Run it again on the whole "
+                    "suite, or remove what is out of date."
+                )
+            other = first_of_set.setdefault(name, run)
+            if run.result.provenance.fingerprint != other.result.provenance.fingerprint:
+                raise DataError(f"{run.path} and {other.path} were not made from the same images. Run the older one again.")
+
+
+def keep(path: Path, scores: Scores, *, draws: int, seed: int) -> tuple[Result, Scores]:
+    """Write scores and their figures."""
+    scores.save(path.with_suffix(".npz"))
+    result = result_of(scores, draws=draws, seed=seed)
+    result.save(path)
+    return result, scores
+
+
+def finished(path: Path, provenance: Provenance, *, draws: int, seed: int) -> tuple[Result, Scores] | None:
+    """Result and scores of the same provenance, or None; figures are made again where only the bootstrap differs."""
+    scores = _scores_of(path, provenance)
+    if scores is None:
+        return None
+    try:
+        result = read_result(path)
+    except DataError:
+        result = None
+    if result is None or result.draws != draws or result.provenance != provenance:
+        result = result_of(scores, draws=draws, seed=seed)
+        result.save(path)
+    return result, scores
+
+
+def adopted(twin: Path, title: str, path: Path, provenance: Provenance, *, draws: int, seed: int) -> tuple[Result, Scores] | None:
+    """The same images under another suite's title: its scores, kept here too; None where there are none."""
+    scores = _scores_of(twin, msgspec.structs.replace(provenance, suite=title))
+    return None if scores is None else keep(path, replace(scores, provenance=provenance), draws=draws, seed=seed)
+
+
+def _scores_of(path: Path, provenance: Provenance) -> Scores | None:
+    try:
+        scores = read_scores(path.with_suffix(".npz"))
+    except DataError:
+        return None
+    return scores if scores.provenance == provenance else None
+
+
+def _result_files(root: Path) -> list[Path]:
+    return [path for path in sorted(root.rglob("*.json")) if path.relative_to(root).parts[0] not in OTHER_WRITERS]
+
+
+def _is_old(root: Path) -> bool:
+    """Whether results of an older version lie directly below the folder."""
+    ours = OTHER_WRITERS | {RESULTS}
+    return not (root / RESULTS).is_dir() and any(path.relative_to(root).parts[0] not in ours for path in root.glob("*/**/*.npz"))
