@@ -41,12 +41,12 @@ wait
 
 # What ships: packed weights, their thresholds and temperatures (printed, for the registry), and the sum of the two.
 fitted="--val $work/training/val --max-images 1000 --degradation none --degradation jpeg_75 --logits $work/validation"
-python -m cnndetect.detectors.packed "$work/runs/wang2020-blur-jpeg-0.1-call-s0/best.safetensors" weights/progan8-r50-bj01.safetensors --bits 6
-python -m cnndetect.detectors.packed "$work/runs8/progan8-npr/best.safetensors" weights/progan8-npr.safetensors
+cnndetect detectors pack "$work/runs/wang2020-blur-jpeg-0.1-call-s0/best.safetensors" weights/progan8-r50-bj01.safetensors --bits 6
+cnndetect detectors pack "$work/runs8/progan8-npr/best.safetensors" weights/progan8-npr.safetensors
 for name in progan8-r50-bj01 progan8-npr; do
-  python -m cnndetect.detectors.calibration "weights/$name.safetensors" $fitted --max-false-alarms 0.05
+  cnndetect detectors calibrate "weights/$name.safetensors" $fitted --max-false-alarms 0.05
 done
-python -m cnndetect.detectors.fusion weights/progan8-r50-bj01.safetensors weights/progan8-npr.safetensors $fitted --out weights/progan8-fusion.json
+cnndetect detectors fuse weights/progan8-r50-bj01.safetensors weights/progan8-npr.safetensors $fitted --out weights/progan8-fusion.fusion.json
 
 # The tables. A row of the trainer's own weights is named after its folder.
 mkdir -p "$work/runs8/progan8-r50-none"

@@ -36,7 +36,7 @@ python -m cnndetect.zoo build-suite --photos "$work/free/suite" --attribution "$
   --generator "$work/zoo/sitd/generator.pt" --generator "$work/zoo/san/generator.pt" --generator "$work/zoo/crn/generator.pt"
 
 # One byte per weight, with what that does to the validation logits; the printed SHA-256 goes into the weights registry.
-python -m cnndetect.detectors.packed "$work/runs/progan2-r50-bj01/best.safetensors" weights/progan2-r50-bj01.safetensors \
+cnndetect detectors pack "$work/runs/progan2-r50-bj01/best.safetensors" weights/progan2-r50-bj01.safetensors \
   --compare "$work/training/val"
 
 # The tables.

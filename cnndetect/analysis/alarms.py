@@ -85,7 +85,7 @@ def false_alarms(
     if detector.threshold_logit is None:
         raise ProtocolError(
             f"{detector.name} has no frozen threshold. Fit one on validation images: "
-            "python -m cnndetect.detectors.calibration FILE --val DATA/val --write"
+            "cnndetect detectors calibrate FILE --val DATA/val --write"
         )
     samples = _samples(photos, split, limit)
     digest = fingerprint(samples)

@@ -13,10 +13,11 @@ from tabulate import tabulate
 
 from cnndetect.bench.store import read_runs
 from cnndetect.detectors.base import Detector
-from cnndetect.detectors.calibration import calibrate, calibrated
+from cnndetect.detectors.calibration import calibrated
 from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError, DataError
 from cnndetect.metrics import accuracy_at, figures, rank
+from cnndetect.metrics.calibration import calibrate
 from cnndetect.metrics.intervals import SetScores
 from cnndetect.paths import reference_results_root
 

@@ -1,26 +1,10 @@
-"""``python -m cnndetect.detectors``: names, records, and the official weights on request."""
-
-from __future__ import annotations
+"""``python -m cnndetect.detectors``, the same as ``cnndetect detectors``."""
 
 import sys
 
-from cnndetect.detectors.commands import parser
-from cnndetect.errors import CnndetectError, ProtocolError, UnknownNameError
+from cnndetect.cli.main import alias
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a verb: 0 done, 1 failed, 2 misused."""
-    options = parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, (UnknownNameError, ProtocolError)) else 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 1
-    return 0
-
+main = alias("detectors")
 
 if __name__ == "__main__":
     sys.exit(main())

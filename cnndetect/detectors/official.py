@@ -159,7 +159,7 @@ def fetched_official(record: OfficialRecord) -> tuple[Path, str]:
     if not is_fetched(record):
         raise WeightsError(
             f"{record.name} is not in {root}. The authors' weights ({record.licence}, 282 MB) are not part of this package. "
-            f"Fetch them: python -m cnndetect.detectors get {record.stem}"
+            f"Fetch them: cnndetect detectors get {record.stem}"
         )
     path, note = _stripped(root, record), _note(root, record)
     try:

@@ -1,4 +1,4 @@
-"""Weights of eight or six bits each: a float state in, a packed state out, and back.
+"""The codec of packed weights: eight or six bits each instead of 32.
 
 Every convolution and linear weight is stored as a whole number with one scale per output channel (symmetric, nearest);
 everything else, such as batch-norm statistics, stays float32. ResNet-50: 94 MB -> 24 MB with eight bits, 19 MB with six
@@ -7,30 +7,17 @@ for its large tensors.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from cnndetect.errors import CnndetectError, WeightsError
+from cnndetect.errors import WeightsError
 from cnndetect.packing import from_steps, to_steps
 
 # 17 of a ResNet-50's 54 weight tensors are as large as this, and hold four fifths of its weights.
 LEAST_SIX = 300_000
 INT8, INT6, SCALE, SHAPE = ".int8", ".int6", ".scale", ".shape"
-
-EXAMPLES = """examples:
-  python -m cnndetect.detectors.packed runs/mine/best.safetensors weights/mine.safetensors
-  python -m cnndetect.detectors.packed blur_jpg_prob0.1.pth small.safetensors --bits 6 --compare DATA/val
-  python -m cnndetect.detectors.packed best.safetensors small.safetensors --compare DATA/val --device cuda
-"""
 
 
 def to_int8(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -91,76 +78,6 @@ def unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What storing the weights otherwise did to the logits of a test set."""
-
-    images: int
-    largest_difference: float
-    mean_difference: float
-    ap_before: float
-    ap_after: float
-
-
-def compare(before: str | Path, after: str | Path, root: str | Path, *, device: str | None = None) -> Comparison:
-    """Logits and AP of two weights files on every image of a folder in the official layout, at native size.
-
-    The rule for bundled weights: fewer bits only where the AP falls by 0.001 or less.
-    """
-    from cnndetect.data.folders import scan
-    from cnndetect.detectors.registry import load
-    from cnndetect.images import to_rgb_array
-    from cnndetect.metrics import average_precision
-    from cnndetect.transforms.preprocess import prepare
-
-    samples = scan(root)
-    pair = [load(path, device=device) for path in (before, after)]
-    logits = np.empty((2, len(samples)))
-    for column, sample in enumerate(samples):
-        image = prepare(to_rgb_array(sample.path), "nocrop")[None]  # [1, 3, H, W]
-        logits[:, column] = [detector.logits(image).item() for detector in pair]
-
-    labels = [sample.label for sample in samples]
-    difference = np.abs(logits[0] - logits[1])
-    return Comparison(
-        images=len(samples),
-        largest_difference=float(difference.max()),
-        mean_difference=float(difference.mean()),
-        ap_before=average_precision(labels, logits[0]),
-        ap_after=average_precision(labels, logits[1]),
-    )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write the packed file; print its size, its SHA-256 and, on demand, what it did to the logits."""
-    from cnndetect.detectors.weights import file_sha256, load_state
-
-    parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.detectors.packed",
-        description=main.__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("source", type=Path, help="weights to read: .safetensors, .pth or .pt")
-    parser.add_argument("target", type=Path, help=".safetensors to write")
-    parser.add_argument("--bits", type=int, choices=(8, 6), default=8, help="bits of a weight (default: %(default)s)")
-    parser.add_argument("--compare", type=Path, metavar="FOLDER", help="images with 0_real/ and 1_fake/ to compare logits and AP on")
-    parser.add_argument("--device", metavar="NAME", help="for --compare; default: CUDA where there is one")
-    options = parser.parse_args(arguments)
-    try:
-        pack = to_int8 if options.bits == 8 else to_int6
-        save_file(pack(load_state(options.source)), options.target)
-        answer = {"file": options.target.name, "bytes": options.target.stat().st_size, "sha256": file_sha256(options.target)}
-        if options.compare:
-            answer |= asdict(compare(options.source, options.target, options.compare, device=options.device))
-    except (CnndetectError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(answer))
-    return 0
-
-
 _HALF_RANGE = 32
 
 
@@ -202,7 +119,3 @@ def _widen(packed: dict[str, Tensor]) -> dict[str, Tensor]:
         elif not (name.endswith(SHAPE) and name.removesuffix(SHAPE) + INT6 in packed):
             state[name] = value
     return state
-
-
-if __name__ == "__main__":
-    sys.exit(main())

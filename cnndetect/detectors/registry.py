@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from cnndetect.detectors.base import Detector
-from cnndetect.detectors.calibration import read_calibration
-from cnndetect.detectors.fusion import load_fusion
+from cnndetect.detectors.fusion import Fusion, Member, read_fusion
 from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, build
 from cnndetect.detectors.networks.resnext import in_class_order
 from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
-from cnndetect.detectors.weights import DEFAULT_DETECTOR, WEIGHTS, WeightsRecord, file_sha256, fit_state, load_state, registered_file
+from cnndetect.detectors.records import FUSION, WeightsRecord, record_beside, registered
+from cnndetect.detectors.weights import DEFAULT_DETECTOR, file_sha256, fit_state, load_state, registered_file
 from cnndetect.errors import ProtocolError, WeightsError, lookup
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".json")
@@ -30,7 +30,7 @@ DetectorLike = str | Path | Detector | Callable | None
 
 def list_detectors() -> list[str]:
     """Names that ``load`` takes: the bundled detectors, the default first, then the official ones that were fetched."""
-    bundled = sorted(WEIGHTS, key=lambda name: (name != DEFAULT_DETECTOR, name))
+    bundled = sorted(registered(), key=lambda name: (name != DEFAULT_DETECTOR, name))
     return bundled + [name for name, record in OFFICIAL.items() if is_fetched(record)]
 
 
@@ -77,7 +77,7 @@ def name_of(detector: str | Path | None) -> str:
         if not path.is_file():
             raise WeightsError(f"{path} does not exist. Expected a weights file: {', '.join(SUFFIXES)}.")
         # The trainer calls its best weights "best"; the run's name is the folder's.
-        return path.resolve().parent.name if path.stem == "best" else path.stem
+        return path.resolve().parent.name if path.stem == "best" else path.stem.removesuffix(FUSION)
     return text.replace(":", ".") if ":" in text else _record(text).name
 
 
@@ -93,7 +93,7 @@ def choose_device(device: str | None) -> str:
 
 
 def _record(name: str) -> WeightsRecord | OfficialRecord:
-    table: dict[str, WeightsRecord | OfficialRecord] = {**WEIGHTS, **official_names()}
+    table: dict[str, WeightsRecord | OfficialRecord] = {**registered(), **official_names()}
     return lookup("detector", table, name)
 
 
@@ -101,32 +101,62 @@ def _from_registry(name: str, device: str) -> Detector:
     record = _record(name)
     if isinstance(record, OfficialRecord):
         path, digest = fetched_official(record)
-    else:
-        path, digest = registered_file(record), record.sha256
-    temperature = record.temperature if isinstance(record, WeightsRecord) else None
-    if path.suffix == ".json":
-        network = load_fusion(path, name=record.name, device=device).network
-    else:
-        network = _network(path, record.network if isinstance(record, WeightsRecord) else DEFAULT_NETWORK)
+        network = _network(path, DEFAULT_NETWORK)
+        return Detector(
+            name=record.name, network=network, protocol=record.protocol, weights_sha256=digest, progan_only=record.progan_only,
+            device=device, record=asdict(record),
+        )  # fmt: skip
+    path = registered_file(record)
+    network = _fusion(path, device)[0] if path.suffix == ".json" else _network(path, record.network)
+    return _recorded(record.name, network, record, device)
+
+
+def _recorded(name: str, network: Callable, record: WeightsRecord, device: str) -> Detector:
+    """The detector of a network and the record of its weights."""
     return Detector(
-        record.name, network, record.protocol, record.threshold_logit, digest, record.progan_only, device, asdict(record),
-        temperature=temperature,
+        name=name, network=network, protocol=record.protocol, threshold_logit=record.threshold_logit, temperature=record.temperature,
+        weights_sha256=record.sha256, progan_only=record.progan_only, device=device, record=record.as_plain(),
     )  # fmt: skip
 
 
 def _from_file(path: Path, device: str) -> Detector:
-    name = name_of(path)
-    if path.suffix.lower() == ".json":
-        return load_fusion(path, name=name, device=device)
-    network = _network(path)
+    name = name_of(path)  # says so where the file is missing
     digest = file_sha256(path)
+    record = record_beside(path, digest)
+    if path.suffix.lower() == ".json":
+        network, members = _fusion(path, device)
+        if record:
+            return _recorded(name, network, record, device)
+        known, fitted = [member.progan_only for member in members], read_fusion(path)
+        return Detector(
+            name=name, network=network, threshold_logit=fitted.threshold_logit, temperature=fitted.temperature, weights_sha256=digest,
+            progan_only=None if None in known else all(known), device=device, record=asdict(fitted),
+        )  # fmt: skip
+    network = _network(path, record.network if record else None)
     official = recognise(path, digest)
     if official:
-        return Detector(name, network, weights_sha256=digest, progan_only=True, device=device, record=asdict(official))
-    fitted = read_calibration(path, digest)
-    threshold = fitted.threshold_logit if fitted else _threshold_beside(path, digest)
-    temperature = fitted.temperature if fitted else None
-    return Detector(name, network, threshold_logit=threshold, weights_sha256=digest, device=device, temperature=temperature)
+        return Detector(name=name, network=network, weights_sha256=digest, progan_only=True, device=device, record=asdict(official))
+    if record:
+        return _recorded(name, network, record, device)
+    return Detector(name=name, network=network, threshold_logit=_threshold_beside(path, digest), weights_sha256=digest, device=device)
+
+
+def _fusion(path: Path, device: str) -> tuple[Fusion, list[Detector]]:
+    """The network of a fusion's JSON file, and its members. Raises WeightsError where a member is not the one that was fitted."""
+
+    def checked(member: Member) -> Detector:
+        beside = path.parent / member.detector
+        found = load(beside if beside.is_file() else member.detector, device=device)
+        if found.weights_sha256 != member.weights_sha256:
+            raise WeightsError(
+                f"{path} was fitted with {member.detector} of SHA-256 {member.weights_sha256}, and this one has "
+                f"{found.weights_sha256}. Restore that file, or fit the fusion again."
+            )
+        return found
+
+    record = read_fusion(path)
+    members = [checked(member) for member in record.members]
+    return Fusion([member.network for member in members], [member.weight for member in record.members], record.bias), members
 
 
 def _network(path: Path, name: str | None = None) -> nn.Module:
@@ -139,7 +169,7 @@ def _network(path: Path, name: str | None = None) -> nn.Module:
 
 
 def _is_file(text: str) -> bool:
-    return text not in WEIGHTS and text not in OFFICIAL and (text.lower().endswith(SUFFIXES) or Path(text).is_file())
+    return text not in registered() and text not in OFFICIAL and (text.lower().endswith(SUFFIXES) or Path(text).is_file())
 
 
 def _threshold_beside(path: Path, digest: str) -> float | None:

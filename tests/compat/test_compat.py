@@ -58,7 +58,7 @@ def test_demo_names_what_is_wrong(tmp_path, model, capsys, monkeypatch, options,
 
 def test_an_official_file_name_stands_for_the_fetched_checkpoint(tmp_path, monkeypatch) -> None:
     for name in ("blur_jpg_prob0.1", "weights/blur_jpg_prob0.1.pth", "/somewhere/blur_jpg_prob0.1.pth"):
-        with pytest.raises(WeightsError, match="python -m cnndetect.detectors get blur_jpg_prob0.1"):
+        with pytest.raises(WeightsError, match="cnndetect detectors get blur_jpg_prob0.1"):
             load_model(name, use_cpu=True)
 
 

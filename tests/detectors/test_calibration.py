@@ -16,17 +16,27 @@ import cnndetect
 from cnndetect.bench.calibration import calibration_rows
 from cnndetect.bench.calibration import main as bench_calibration
 from cnndetect.bench.run import benchmark
+from cnndetect.cli.main import main as cnndetect_main
 from cnndetect.data.folders import scan
-from cnndetect.detectors import registry
 from cnndetect.detectors.base import Detector
-from cnndetect.detectors.calibration import beside, calibrate, calibrated, fit_calibration, fit_temperature, main
-from cnndetect.detectors.fusion import FusionRecord, Member, fit_fusion, fit_weights, read_fusion
-from cnndetect.detectors.fusion import main as fuse
+from cnndetect.detectors.calibration import calibrated
+from cnndetect.detectors.fusion import FusionRecord, Member, read_fusion
+from cnndetect.detectors.fusion_fit import fit_fusion, fit_weights
 from cnndetect.detectors.networks import build
+from cnndetect.detectors.records import WeightsRecord, read_record
 from cnndetect.detectors.validation import ValidationLogits, read_validation, validation_logits
-from cnndetect.detectors.weights import WeightsRecord, file_sha256
+from cnndetect.detectors.weights import file_sha256
 from cnndetect.errors import DataError, MetricError, ProtocolError, WeightsError
 from cnndetect.metrics import average_precision, figures, fit_threshold, rank
+from cnndetect.metrics.calibration import calibrate, fit_calibration, fit_temperature
+
+
+def main(words: list[str]) -> int:
+    return cnndetect_main(["detectors", "calibrate", *words])
+
+
+def fuse(words: list[str]) -> int:
+    return cnndetect_main(["detectors", "fuse", *words])
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +124,7 @@ def test_score_uses_the_frozen_numbers() -> None:
     # Another detector for the benchmark, with its own threshold.
     other = calibrated(detector)
     assert other.threshold_logit == 0.0 and other.identity != detector.identity
-    with pytest.raises(ProtocolError, match="no calibration.*python -m cnndetect.detectors.calibration"):
+    with pytest.raises(ProtocolError, match="no calibration.*cnndetect detectors calibrate"):
         cnndetect.score(image, detector=Detector("y", detector.network, threshold_logit=0.5), calibrated=True)
 
 
@@ -136,25 +146,27 @@ def test_the_command_freezes_beside_the_file_and_loading_finds_it(
     np.testing.assert_allclose(kept.logits, direct, atol=1e-4)
 
     assert main([str(file), "--val", str(val)]) == 0
-    assert f"temperature={printed['temperature']!r}," in capsys.readouterr().out
+    assert f"temperature={printed['temperature']!r}" in capsys.readouterr().out
     # Of other weights, it is not taken; damaged, it is named.
-    content = json.loads(beside(file).read_text())
-    beside(file).write_text(json.dumps({**content, "weights_sha256": "0" * 64}))
+    record = read_record(tmp_path / "mine.json")
+    assert (record.network, record.fitted_on["degradations"]) == ("tiny", ["none"])
+    record.changed(sha256="0" * 64).save(tmp_path)
     assert cnndetect.load(file, device="cpu").temperature is None
-    beside(file).write_text("{")
-    with pytest.raises(WeightsError, match="mine.calibration.json is no calibration"):
-        cnndetect.load(file, device="cpu")
-    assert main(["progan8-r50-bj01", "--val", str(val), "--write"]) == 1
+    for content in ("{", "{}", '{"name": "mine", "file": "x", "sha256": "", "temprature": 1}'):
+        (tmp_path / "mine.json").write_text(content)
+        with pytest.raises(WeightsError, match="mine.json is no weights record"):
+            cnndetect.load(file, device="cpu")
+    assert main(["progan8-r50-bj01", "--val", str(val), "--write"]) == 2
     assert "Expected a weights file" in capsys.readouterr().err
 
 
-def test_a_registered_detector_brings_its_temperature(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    sha = file_sha256(files[1])
-    record = WeightsRecord(
-        "mine", "npr.safetensors", sha, "NPR", "nocrop", "", "", True, 0, "", 1.5, "", "", network="npr", temperature=2.5
-    )
-    monkeypatch.setitem(registry.WEIGHTS, "mine", record)
-    monkeypatch.setenv("CNNDETECT_WEIGHTS", str(files[1].parent))
+def test_a_registered_detector_brings_its_temperature(files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    (folder / "npr.safetensors").write_bytes(files[1].read_bytes())
+    record = {"name": "mine", "file": "npr.safetensors", "sha256": file_sha256(files[1]), "network": "npr"}
+    WeightsRecord(**record, threshold_logit=1.5, temperature=2.5).save(folder)
+    monkeypatch.setenv("CNNDETECT_WEIGHTS", str(folder))
     detector = cnndetect.load("mine", device="cpu")
     assert type(detector.network) is type(build("npr"))
     assert (detector.threshold_logit, detector.temperature, detector.record["network"]) == (1.5, 2.5, "npr")
@@ -235,7 +247,7 @@ def test_a_fusion_is_fitted_on_stored_logits_and_loads_as_a_detector(
     out.write_text("[]")
     with pytest.raises(WeightsError, match="sum.json is no fusion"):
         cnndetect.load(out, device="cpu")
-    assert fuse([str(files[0]), "--val", str(val), "--out", str(out)]) == 1
+    assert fuse([str(files[0]), "--val", str(val), "--out", str(out)]) == 2
 
 
 def test_the_bench_keeps_a_fusion_and_tells_the_error_before_and_after(

@@ -13,6 +13,7 @@ from torchvision import models, transforms
 from cnndetect.detectors import registry, weights
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
+from cnndetect.detectors.records import WeightsRecord, registered
 from cnndetect.errors import ProtocolError, UnknownNameError, WeightsError
 from cnndetect.transforms.preprocess import prepare
 
@@ -128,9 +129,8 @@ def test_a_wrong_output_is_refused() -> None:
 
 
 def test_a_changed_registered_file_is_refused(tmp_path, monkeypatch) -> None:
-    record = weights.WeightsRecord("demo", "demo.safetensors", "0" * 64, "resnet50", "nocrop", "", "", True, 0, "", 0.0, "Apache-2.0", "")
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))
-    monkeypatch.setitem(weights.WEIGHTS, "demo", record)
+    WeightsRecord(name="demo", file="demo.safetensors", sha256="0" * 64).save(tmp_path)
     with pytest.raises(WeightsError, match="are not at"):
         registry.load("demo", device="cpu")
     (tmp_path / "demo.safetensors").write_bytes(b"changed")
@@ -140,8 +140,8 @@ def test_a_changed_registered_file_is_refused(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.weights
 def test_bundled_records_are_complete_and_load() -> None:
-    assert weights.DEFAULT_DETECTOR in weights.WEIGHTS
-    for name, record in weights.WEIGHTS.items():
+    assert weights.DEFAULT_DETECTOR in registered()
+    for name, record in registered().items():
         assert name == record.name and len(record.sha256) == 64 and record.licence and record.recipe and record.training_data
         detector = registry.load(name, device="cpu")
         assert torch.isfinite(detector.logits(torch.zeros(1, 3, 64, 64))).all()

@@ -83,10 +83,10 @@ def test_the_records_are_the_published_ones() -> None:
 def test_absent_weights_say_how_to_get_them(drawn, capsys) -> None:
     assert NAME not in registry.list_detectors() and registry.name_of(STEM) == NAME
     for name in (NAME, STEM):
-        with pytest.raises(WeightsError, match=f"CC BY-NC-SA 4.0.*python -m cnndetect.detectors get {STEM}"):
+        with pytest.raises(WeightsError, match=f"CC BY-NC-SA 4.0.*cnndetect detectors get {STEM}"):
             registry.load(name, device="cpu")
     assert main(["ls"]) == 0
-    assert f"python -m cnndetect.detectors get {NAME}" in capsys.readouterr().out
+    assert f"cnndetect detectors get {NAME}" in capsys.readouterr().out
 
 
 def test_nothing_is_fetched_before_the_licence_is_accepted(drawn, checkpoint, capsys, monkeypatch) -> None:

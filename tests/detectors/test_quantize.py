@@ -12,11 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
+from cnndetect.cli.main import main
 from cnndetect.detectors import registry
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
-from cnndetect.detectors.packed import Comparison, compare, main, to_int6, to_int8, unpack
+from cnndetect.detectors.packed import to_int6, to_int8, unpack
+from cnndetect.detectors.records import read_record
+from cnndetect.detectors.release import compare_weights, pack_weights
 from cnndetect.detectors.weights import file_sha256, load_state
-from cnndetect.errors import WeightsError
+from cnndetect.errors import UnknownNameError, WeightsError
 
 
 def pictures(count: int, *, seed: int) -> torch.Tensor:
@@ -129,17 +132,25 @@ def test_a_plain_parameter_called_scale_is_no_scale() -> None:
 
 def test_the_command_converts_and_says_what_it_did(weights_file, tmp_path, capsys) -> None:
     small, images = tmp_path / "small.safetensors", draw_suite(tmp_path / "suite", families=("crn",), per_class=2)
-    assert main([str(weights_file), str(small), "--compare", str(images), "--device", "cpu"]) == 0
+    assert (
+        main(["detectors", "pack", str(weights_file), str(small), "--compare", str(images), "--device", "cpu", "--set", "title=Small"]) == 0
+    )
     answer = json.loads(capsys.readouterr().out)
     assert answer["file"] == "small.safetensors" and answer["sha256"] == file_sha256(small)
     assert answer["bytes"] == small.stat().st_size < 24.5e6
-    assert answer["images"] == 4 and 0 < answer["mean_difference"] <= answer["largest_difference"]
-    assert compare(weights_file, weights_file, images, device="cpu") == Comparison(4, 0.0, 0.0, answer["ap_before"], answer["ap_before"])
-    assert main([str(tmp_path / "absent.pth"), str(small)]) == 1
+    packing = read_record(tmp_path / "small.json").packing
+    assert packing and packing.images == 4 and 0 < packing.mean_difference <= packing.largest_difference and packing.bits == 8
+    same = compare_weights(weights_file, weights_file, images, bits=8, device="cpu")
+    assert (same.largest_difference, same.ap_after) == (0.0, packing.ap_before)
+    assert (answer["title"], answer["network"], answer["source"]["sha256"]) == ("Small", "resnet50", file_sha256(weights_file))
+    # Packed again, words stay and the record is of the new bytes.
+    again = pack_weights(weights_file, small, bits=6, fields={"licence": "MIT"})
+    assert (again.title, again.licence, again.sha256) == ("Small", "MIT", file_sha256(small))
+    with pytest.raises(UnknownNameError, match="Did you mean 'licence'"):
+        pack_weights(weights_file, tmp_path / "never.safetensors", fields={"license": "MIT"})
+    assert not (tmp_path / "never.safetensors").exists()
+    assert main(["detectors", "pack", str(tmp_path / "absent.pth"), str(small)]) == 1
     assert "absent.pth does not exist" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as done:
-        main(["--help"])
-    assert done.value.code == 0 and capsys.readouterr().out.count("python -m cnndetect.detectors.packed ") >= 3
 
 
 def test_logits_of_one_byte_and_of_two_bytes_stay_near(weights_file, tmp_path) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 from cnndetect.detectors import registry
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
+from cnndetect.detectors.records import WeightsRecord
 from cnndetect.detectors.registry import load, name_of
 from cnndetect.errors import ProtocolError, UnknownNameError, WeightsError
 
@@ -76,7 +77,8 @@ def test_a_threshold_of_other_weights_is_not_taken(run_folder, tmp_path) -> None
 
 
 def test_names_are_known_before_anything_is_loaded(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(registry.WEIGHTS, "known", replace_name("known"))
+    monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path / "bundled"))
+    write_record(tmp_path / "bundled", "known")
     assert name_of("known") == "known"
     assert name_of("a.b:c") == "a.b.c"
     (tmp_path / "blur.PTH").write_bytes(b"")
@@ -87,16 +89,16 @@ def test_names_are_known_before_anything_is_loaded(tmp_path, monkeypatch) -> Non
         name_of(tmp_path / "absent.pth")
 
 
-def replace_name(name: str):
-    from cnndetect.detectors.weights import WeightsRecord
+def write_record(folder: Path, name: str) -> None:
+    folder.mkdir(exist_ok=True)
+    WeightsRecord(name=name, file=f"{name}.safetensors", sha256="0" * 64).save(folder)
 
-    return WeightsRecord(name, f"{name}.safetensors", "0" * 64, "resnet50", "nocrop", "", "", True, 0, "", 0.0, "", "")
 
-
-def test_the_default_comes_first(monkeypatch) -> None:
+def test_the_default_comes_first(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(registry, "DEFAULT_DETECTOR", "m")
     for name in ("z", "m", "a"):
-        monkeypatch.setitem(registry.WEIGHTS, name, replace_name(name))
+        write_record(tmp_path, name)
     found = registry.list_detectors()
     assert found[0] == "m" and found[1:] == sorted(found[1:])
     assert name_of(None) == "m"

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cnndetect.detectors import weights
-from cnndetect.detectors.weights import WeightsRecord, file_sha256, fit_state, load_state, registered_file
+from cnndetect.detectors.records import WeightsRecord
+from cnndetect.detectors.weights import file_sha256, fit_state, load_state, registered_file
 from cnndetect.errors import WeightsError
 
 
@@ -25,16 +26,7 @@ def record(name: str, sha256: str) -> WeightsRecord:
         name=name,
         file=f"{name}.safetensors",
         sha256=sha256,
-        architecture="resnet50",
-        protocol="nocrop",
-        recipe="r",
-        training_data="d",
-        progan_only=True,
-        seed=0,
-        initialisation="random",
         threshold_logit=0.5,
-        licence="Apache-2.0",
-        note="",
     )
 
 

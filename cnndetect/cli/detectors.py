@@ -1,0 +1,199 @@
+"""``cnndetect detectors``: which detectors there are, official weights on request, and the way from a trained one to one that ships."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnndetect.cli import options as shared
+from cnndetect.cli.groups import Verbs
+from cnndetect.errors import ProtocolError, UnknownNameError, lookup
+
+if TYPE_CHECKING:
+    from cnndetect.detectors.official import OfficialRecord
+
+_HERE = "cnndetect.cli.detectors"
+detectors = Verbs(
+    "detectors",
+    {
+        "ls": (f"{_HERE}:ls", "names, and which of them are here"),
+        "info": (f"{_HERE}:info", "everything known about one: data, recipe, licence, checksums"),
+        "get": (f"{_HERE}:get", "fetch an official checkpoint; a cut download continues"),
+        "pack": (f"{_HERE}:pack", "store weights with eight or six bits each, and write their record"),
+        "calibrate": (f"{_HERE}:calibrate", "fit threshold and temperature on validation images"),
+        "fuse": (f"{_HERE}:fuse", "fit a weighted sum of detectors on validation images"),
+    },
+    help="Detectors by name: which there are, how to get the official ones, and how to ship one of your own.",
+)
+
+_val = click.option("--val", type=shared.FILE, required=True, metavar="FOLDER", help="validation images, official layout; never a test set")
+_logits = click.option("--logits", type=shared.FILE, metavar="DIR", help="keep the logits there, and reuse them")
+_degradations = shared.degradation(("none",), "the logits are joined")
+
+
+@click.command()
+@shared.as_json
+def ls(as_json: bool) -> None:
+    """List the detectors that have a name, and say which of them are here."""
+    from cnndetect.detectors.official import OFFICIAL, is_fetched
+    from cnndetect.detectors.records import registered
+    from cnndetect.detectors.weights import DEFAULT_DETECTOR
+    from cnndetect.paths import weights_root
+
+    rows = [
+        {"name": name, "here": (weights_root() / record.file).is_file(), "licence": record.licence, "default": name == DEFAULT_DETECTOR}
+        for name, record in registered().items()
+    ]
+    rows += [{"name": name, "here": is_fetched(record), "licence": record.licence, "default": False} for name, record in OFFICIAL.items()]
+    if as_json:
+        return shared.print_json(rows)
+    for row in rows:
+        state = "here" if row["here"] else f"cnndetect detectors get {row['name']}"
+        click.echo(f"{row['name']:<24} {row['licence']:<18} {state}{' (default)' if row['default'] else ''}")
+
+
+@click.command()
+@click.argument("name")
+@shared.as_json
+def info(name: str, as_json: bool) -> None:
+    """Print everything known about the detector NAME."""
+    from cnndetect.detectors.official import official_names
+    from cnndetect.detectors.records import WeightsRecord, registered
+
+    record = lookup("detector", {**registered(), **official_names()}, name)
+    fields = record.as_plain() if isinstance(record, WeightsRecord) else asdict(record)
+    if as_json:
+        return shared.print_json(fields)
+    for key, value in fields.items():
+        click.echo(f"{key:<16} {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in value.items() if one is not None)
+    if isinstance(value, (list, tuple)):
+        return "\n                 ".join(value)
+    return "not known" if value is None or value == "" else str(value)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="the licence is read and accepted")
+@click.option("--from-file", type=shared.FILE, metavar="FILE", help="a .pth that was fetched by other means")
+@click.option("--dest", type=shared.FILE, metavar="DIR", help="default: CNNDETECT_OFFICIAL, else the cache folder")
+@click.option("--keep-checkpoint/--no-keep-checkpoint", default=True, help="keep the .pth with its optimiser beside")
+@click.option("--dry-run", is_flag=True, help="print what would be fetched, and from where")
+@shared.as_json
+def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_checkpoint: bool, dry_run: bool, as_json: bool) -> None:
+    """Fetch the official checkpoint NAME: blur_jpg_prob0.1 or blur_jpg_prob0.5."""
+    from cnndetect.data.official.download import size_text
+    from cnndetect.detectors.official import LICENCE, fetch_official, find_official, is_fetched
+    from cnndetect.detectors.records import registered
+    from cnndetect.detectors.weights import file_sha256
+
+    try:
+        record = find_official(name)
+    except UnknownNameError:
+        if name in registered():
+            raise ProtocolError(f"{name} is part of the package. There is nothing to fetch.") from None
+        raise
+    if dry_run:
+        click.echo(_plan(record, from_file, dest))
+        return
+    fetched = is_fetched(record, folder=dest)
+    if not fetched:
+        click.echo(LICENCE, err=True)
+    accepted = yes or (not fetched and _asked())
+    path = fetch_official(record, accept_licence=accepted, source=from_file, folder=dest, keep_checkpoint=keep_checkpoint, progress=True)
+    if dest:
+        click.echo(f"It is found by its name where CNNDETECT_OFFICIAL={dest} is set; by its path anywhere.", err=True)
+    answer = {"name": record.name, "file": str(path), "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    click.echo(json.dumps(answer, sort_keys=True) if as_json else f"{record.name}  {path}  {size_text(path.stat().st_size)}")
+
+
+@click.command()
+@click.argument("source", type=shared.FILE)
+@click.argument("target", type=shared.FILE)
+@click.option("--bits", type=click.Choice(["8", "6"]), default="8", help="of a weight; 6 for large tensors alone (default: 8)")
+@click.option("--compare", type=shared.FILE, metavar="FOLDER", help="validation images to compare logits and AP on")
+@click.option("--set", "fields", multiple=True, metavar="FIELD=VALUE", help="of the record, such as title, licence or note; repeatable")
+@shared.device
+def pack(source: Path, target: Path, bits: str, compare: Path | None, fields: tuple[str, ...], device: str | None) -> None:
+    """Pack the weights SOURCE (.safetensors, .pth or .pt) into TARGET (.safetensors), and print the record written beside it."""
+    from cnndetect.detectors.records import parsed
+    from cnndetect.detectors.release import pack_weights
+
+    given = parsed(list(fields))
+    record = pack_weights(source, target, bits=int(bits), compare=compare, device=device, fields=given, progress=True)
+    click.echo(json.dumps({**record.as_plain(), "bytes": target.stat().st_size}, indent=1))
+
+
+@click.command()
+@click.argument("detector", metavar="NAME|FILE")
+@_val
+@shared.protocol
+@_degradations
+@shared.max_images
+@click.option("--max-false-alarms", type=float, metavar="SHARE", help="of reals called fake at the threshold (default: any)")
+@_logits
+@click.option("--write", is_flag=True, help="freeze it in the record beside the weights file, where loading finds it")
+@shared.device
+@shared.as_json
+def calibrate(
+    detector: str, val: Path, protocol: str, degradations: tuple[str, ...], max_images: int | None, max_false_alarms: float | None,
+    logits: Path | None, write: bool, device: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Fit threshold and temperature of the detector NAME or FILE on its validation images."""
+    from cnndetect.detectors.release import calibrate_weights
+
+    fitted, fitted_on = calibrate_weights(
+        detector, val, protocol=protocol, degradations=degradations, max_images=max_images, max_false_alarms=max_false_alarms,
+        store=logits, write=write, device=device, progress=True,
+    )  # fmt: skip
+    if as_json:
+        return shared.print_json({**asdict(fitted), "fitted_on": fitted_on})
+    click.echo("\n".join(f"{name}={value!r}" for name, value in asdict(fitted).items()))
+
+
+@click.command()
+@click.argument("members", nargs=-1, required=True, metavar="NAME|FILE...")
+@_val
+@click.option("--out", type=shared.FILE, required=True, metavar="FILE.json")
+@_degradations
+@shared.max_images
+@_logits
+@shared.device
+def fuse(
+    members: tuple[str, ...], val: Path, out: Path, degradations: tuple[str, ...], max_images: int | None, logits: Path | None,
+    device: str | None,
+) -> None:  # fmt: skip
+    """Fit the weights of a sum of two or more detectors on validation images; the file written loads as a detector."""
+    from cnndetect.detectors.release import fuse_detectors
+
+    record = fuse_detectors(
+        members, val, out, degradations=degradations, max_images=max_images, store=logits, device=device, progress=True
+    )  # fmt: skip
+    shared.print_json(asdict(record))
+
+
+def _asked() -> bool:
+    """Whether a person at the terminal accepts; a script must say --yes."""
+    if not sys.stdin.isatty():
+        return False
+    click.echo("Accept these terms? [y/N] ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _plan(record: OfficialRecord, source: Path | None, dest: Path | None) -> str:
+    from cnndetect.data.official.download import size_text
+    from cnndetect.paths import official_root
+
+    target = official_root(dest) / f"{record.stem}.safetensors"
+    size = size_text(record.size) if record.size is not None else "about 282 MB"
+    places = [str(source)] if source else list(record.urls)
+    return "\n".join([f"{record.file} ({size}, {record.licence}) -> {target} (94 MB)", *(f"  from {place}" for place in places)])

@@ -1,0 +1,34 @@
+"""The program ``cnndetect``: its verbs, each imported when it is called, and the way in from a shell or a test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import click
+
+from cnndetect import __version__
+from cnndetect.cli.groups import Verbs
+from cnndetect.cli.guard import guarded
+
+cnndetect = Verbs(
+    "cnndetect",
+    {
+        "detectors": ("cnndetect.cli.detectors:detectors", "list, fetch, pack, calibrate and fuse detectors"),
+    },
+    help="Score images for traces of CNN generators, and compare the detectors that do it.",
+)
+cnndetect = click.version_option(__version__, prog_name="cnndetect", message="%(prog)s %(version)s")(cnndetect)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status (guard.py). arguments: default those of the process."""
+    if "_CNNDETECT_COMPLETE" in os.environ:  # a shell asks for completions
+        cnndetect.main(prog_name="cnndetect")
+    return guarded(cnndetect, sys.argv[1:] if arguments is None else arguments)
+
+
+def alias(verb: str) -> Callable[..., int]:
+    """``main`` of ``python -m cnndetect.VERB``."""
+    return lambda arguments=None: main([verb, *(sys.argv[1:] if arguments is None else arguments)])

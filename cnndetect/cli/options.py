@@ -1,0 +1,64 @@
+"""The options that verbs share: each is written once, with one grammar and one default. A repeatable one is given again for more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable], Callable]
+
+FILE = click.Path(path_type=Path)
+
+
+class Count(click.ParamType):
+    """A whole number >= least; the word "none" where that is allowed."""
+
+    name = "N"
+
+    def __init__(self, least: int = 1, *, none: bool = False) -> None:
+        self.least, self.none = least, none
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if self.none and value == "none":
+            return None
+        if not str(value).isdigit() or int(value) < self.least:
+            self.fail(f"got {value!r}, expected a whole number >= {self.least}{' or none' if self.none else ''}", param, ctx)
+        return int(value)
+
+
+def detector(help: str = "repeatable (default: the bundled one)") -> Decorator:
+    return click.option("--detector", "detectors", multiple=True, metavar="NAME|FILE|MODULE:FACTORY", help=help)
+
+
+def suite(default: str | None = "mini") -> Decorator:
+    words = "mini, a released suite (see: cnndetect data ls), all, or a folder with 0_real/ and 1_fake/"
+    return click.option("--suite", default=default, metavar="NAME|FOLDER", help=f"{words} (default: {default})")
+
+
+def results(help: str = "where scores and results are kept (default: CNNDETECT_RESULTS, else the cache folder)") -> Decorator:
+    return click.option("--results", type=FILE, metavar="DIR", help=help)
+
+
+def degradation(default: tuple[str, ...], help: str) -> Decorator:
+    text = f"{help}; repeatable (default: {', '.join(default)})"
+    return click.option("--degradation", "degradations", multiple=True, default=default, metavar="NAME", help=text)
+
+
+def draws(default: int = 2000) -> Decorator:
+    return click.option("--draws", type=Count(0), default=default, help=f"bootstrap draws (default: {default})")
+
+
+device = click.option("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: CUDA where there is one)")
+protocol = click.option("--protocol", default="nocrop", metavar="NAME", help="nocrop (native size) or crop224 (default: nocrop)")
+seed = click.option("--seed", type=Count(0), default=0, help="of bootstrap and degradations (default: 0)")
+as_json = click.option("--json", "as_json", is_flag=True, help="one JSON document on stdout")
+max_images = click.option("--max-images", type=Count(), help="the same share of every class (default: all)")
+
+
+def print_json(content: Any) -> None:
+    """The answer of a verb that was given --json."""
+    click.echo(json.dumps(content, indent=1, sort_keys=True))
