@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cnndetect.files import write_whole
+
 BLOCK = re.compile(r"<!-- output of: (?P<command>.+?) -->\n.*?<!-- end -->", re.DOTALL)
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,9 +44,7 @@ def main(paths: list[str]) -> None:
     """Write each document whole, once all its commands have answered."""
     for path in map(Path, paths):
         text = refreshed(path.read_text(encoding="utf-8"))
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, text)
 
 
 if __name__ == "__main__":

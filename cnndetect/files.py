@@ -28,10 +28,11 @@ Record = TypeVar("Record")
 PACKAGES = ("cnndetect", "torch", "torchvision", "numpy", "scipy", "pillow")
 
 
-def write_whole(path: str | Path, content: bytes | str | Callable[[Path], object]) -> None:
+def write_whole(path: str | Path, content: bytes | str | Callable[[Path], object], *, flush: bool = True) -> None:
     """Write a file completely or not at all: to a temporary file beside it, flushed to disk, then renamed.
 
-    content: bytes, text (UTF-8), or a function that writes to the temporary path it is given.
+    content: bytes, text (UTF-8), or a function that writes to the temporary path it is given.  flush: False for thousands of
+    small files that are cheap to make again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,8 +42,9 @@ def write_whole(path: str | Path, content: bytes | str | Callable[[Path], object
             content(temporary)
         else:
             temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if flush:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -134,7 +136,7 @@ def _as_builtin(value: Any) -> Any:
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_without_nan(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -31,11 +31,11 @@ from cnndetect.bench.suites import FAMILY_ORDER
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, DataError
+from cnndetect.files import write_whole
 from cnndetect.images import open_image
 from cnndetect.metrics.intervals import DRAWS, Interval
 from cnndetect.paths import reported_file
 from cnndetect.report.figures.style import png_bytes
-from cnndetect.report.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = 128

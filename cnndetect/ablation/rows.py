@@ -6,18 +6,19 @@ A run is kept as a summary, one small JSON file, so that its page can be made ag
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from cnndetect.ablation.cells import ALL, AUGMENTATIONS, Condition, cell_name, parse_name
 from cnndetect.ablation.run import CELL
 from cnndetect.bench.paired import Contestant, contestants
 from cnndetect.errors import DataError
+from cnndetect.files import read_record, write_whole
 from cnndetect.metrics.intervals import DRAWS, Interval, percentile_interval
 from cnndetect.train.run_state import LOG, RECORD
 
@@ -25,8 +26,7 @@ from cnndetect.train.run_state import LOG, RECORD
 LOGGED = ("lr", "val_accuracy", "val_ap", "seconds")
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One run. images: of the training split, real and fake.  log: column -> one value per epoch; images counts those seen."""
 
     name: str
@@ -50,11 +50,8 @@ class Summary:
 
     def save(self, path: Path) -> None:
         """Write whole or not at all, a line per field."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in asdict(self).items()]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-        os.replace(temporary, path)
+        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in msgspec.structs.asdict(self).items()]
+        write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 @dataclass(frozen=True)
@@ -145,14 +142,7 @@ def summarize(folder: Path) -> Summary:
 
 def read_summary(path: Path) -> Summary:
     """A summary that ``Summary.save`` wrote. Raises DataError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        wrong = sorted(set(content) ^ {field.name for field in fields(Summary)})
-        if wrong:
-            raise DataError(f"{path} is no summary of a run: fields {wrong[:5]} are missing or unknown. Give --runs again.")
-        return Summary(**content)
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} is no summary of a run ({error}). Give --runs again.") from error
+    return read_record(path, Summary, what="a summary of a run", advice="Give --runs again.")
 
 
 def collect(runs: Path, summaries: Path) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from cnndetect.analysis.spectra import find_peaks, log_ratio, radial_profile
 from cnndetect.bench.suites import Suite, find_suites
 from cnndetect.detectors.registry import load, name_of
 from cnndetect.errors import CnndetectError, DataError, UnknownNameError
+from cnndetect.files import write_csv, write_whole
 from cnndetect.images import to_rgb_array
 from cnndetect.metrics.intervals import DRAWS, Interval
 from cnndetect.paths import results_root
@@ -202,19 +201,12 @@ def _bar(suite: Suite):
 def _figure(figure: Any, path: Path) -> Path:
     from cnndetect.report.figures.style import png_bytes
 
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(png_bytes(figure))
-    os.replace(temporary, path)
+    write_whole(path, png_bytes(figure))
     return path
 
 
 def _table(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]) if rows else ["empty"])
-        table.writeheader()
-        table.writerows(rows)
-    os.replace(temporary, path)
+    write_csv(path, rows)
     return path
 
 

@@ -7,7 +7,6 @@ covers one square after another and notes by how much the logit falls.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import DataError, ProtocolError, lookup
+from cnndetect.files import write_whole
 from cnndetect.images import to_rgb_array
 from cnndetect.transforms.preprocess import prepare
 
@@ -176,12 +176,12 @@ def save_overlay(img: Any, explanation: Explanation, path: str | Path) -> None:
     """Write the image and its overlay side by side as PNG, whole or not at all. Raises DataError."""
     array, target = to_rgb_array(img), Path(path)
     both = np.concatenate([array, overlay(array, explanation)], axis=1)
-    temporary = target.with_name(target.name + ".tmp")
     try:
-        Image.fromarray(both).save(temporary, format="png")
-        os.replace(temporary, target)
+        write_whole(target, lambda temporary: Image.fromarray(both).save(temporary, format="png"))
     except OSError as error:
-        raise DataError(f"{target} cannot be written: {error.strerror or error}. Expected a file in an existing folder.") from error
+        raise DataError(
+            f"{target} cannot be written: {error.strerror or error}. Expected a file in a folder that you may write to."
+        ) from error
 
 
 def _ends(network: object) -> tuple[nn.Module, nn.Linear] | None:

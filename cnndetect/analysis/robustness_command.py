@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +10,12 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
+from cnndetect import files
 from cnndetect.analysis.robustness import CLEAN, DRAWS, Robustness, as_rows, degraded_scores, robustness
 from cnndetect.bench.run import Options, score_suite
 from cnndetect.bench.suites import find_suites
 from cnndetect.detectors.registry import load
-from cnndetect.errors import DataError, lookup
+from cnndetect.errors import lookup
 from cnndetect.metrics.intervals import Interval
 from cnndetect.paths import results_root
 from cnndetect.transforms.degrade import DEGRADATIONS, PAPER_BLUR, PAPER_JPEG
@@ -78,7 +77,7 @@ def run_robustness(options: argparse.Namespace) -> int:
             found.append(robustness(kept, draws=options.draws, seed=options.seed))
     if options.csv is not None:
         write_csv(options.csv, found)
-    print(json.dumps([as_plain(one) for one in found], indent=1, sort_keys=True) if options.json else "\n\n".join(map(as_text, found)))
+    print(files.json_text([as_plain(one) for one in found]) if options.json else "\n\n".join(map(as_text, found)))
     return 1 if any(point.n_failed for one in found for point in one.overall) else 0
 
 
@@ -123,15 +122,14 @@ def as_text(found: Robustness) -> str:
 
 
 def as_plain(found: Robustness) -> dict[str, object]:
-    """For JSON; NaN becomes null."""
-    by_set = {name: _no_nan(as_rows(points)) for name, points in found.by_set.items()}
+    """For JSON."""
     return {
         "detector": found.detector,
         "suite": found.suite,
         "protocol": found.protocol,
         "spread": found.spread,
-        "overall": _no_nan(as_rows(found.overall)),
-        "by_set": by_set,
+        "overall": as_rows(found.overall),
+        "by_set": {name: as_rows(points) for name, points in found.by_set.items()},
     }
 
 
@@ -143,15 +141,7 @@ def write_csv(path: Path, found: Sequence[Robustness]) -> None:
         for name, points in {"all": one.overall, **one.by_set}.items()
         for row in as_rows(points)
     ]
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, list(rows[0]))
-            table.writeheader()
-            table.writerows(rows)
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}. Expected a file in an existing folder.") from error
+    files.write_csv(path, rows)
 
 
 def _percent(ap: Interval) -> str:
@@ -164,7 +154,3 @@ def _share(share: float) -> str:
 
 def _shift(shift: Interval) -> str:
     return f"{shift.value:+.2f} [{shift.low:+.2f}, {shift.high:+.2f}]"
-
-
-def _no_nan(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    return [{key: None if value != value else value for key, value in row.items()} for row in rows]

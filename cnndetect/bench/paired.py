@@ -7,9 +7,8 @@ two detectors whose intervals overlap may still be told apart. No network and no
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 from cnndetect.bench.store import families, lacking, one_suite, read_runs
 from cnndetect.bench.tables import markdown
 from cnndetect.errors import DataError, lookup
+from cnndetect.files import json_text, plain
 from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, draw_average_precisions, percentile_interval
 from cnndetect.paths import reference_results_root
 
@@ -167,8 +167,8 @@ def as_plain(found: Paired) -> dict:
         "suite": found.suite, "protocol": found.protocol, "degradation": found.degradation, "draws": found.draws,
         "corrected_for_multiple_comparisons": False, "incomplete": {name: list(sets) for name, sets in found.incomplete.items()},
         "pairs": [
-            {"a": c.a, "b": c.b, "distinguishable": c.distinguishable, "macro_ap": _plain(c.macro),
-             "test_sets": {name: {**_plain(one), "distinguishable": excludes_zero(one)} for name, one in c.by_set.items()}}
+            {"a": c.a, "b": c.b, "distinguishable": c.distinguishable, "macro_ap": plain(c.macro),
+             "test_sets": {name: {**plain(one), "distinguishable": excludes_zero(one)} for name, one in c.by_set.items()}}
             for c in found.comparisons
         ],
     }  # fmt: skip
@@ -211,7 +211,7 @@ def run_paired(options: argparse.Namespace) -> int:
         options.results or reference_results_root(), options.detector, suite=options.suite, protocol=options.protocol,
         degradation=options.degradation, draws=options.draws, seed=options.seed,
     )  # fmt: skip
-    print(json.dumps(as_plain(found), indent=1, sort_keys=True) if options.json else paired_table(found))
+    print(json_text(as_plain(found)) if options.json else paired_table(found))
     return 0
 
 
@@ -231,7 +231,3 @@ def _note(found: Paired) -> str:
 def _turned(interval: Interval) -> Interval:
     # 0.0 - x: minus nothing is nothing, never -0.
     return Interval(0.0 - interval.value, 0.0 - interval.high, 0.0 - interval.low)
-
-
-def _plain(interval: Interval) -> dict[str, float | None]:
-    return {key: None if np.isnan(value) else value for key, value in asdict(interval).items()}

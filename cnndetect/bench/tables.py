@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 from tabulate import tabulate
 
 from cnndetect.data.official.catalog import suite_notes
+from cnndetect.files import json_text, plain
 from cnndetect.metrics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ COLUMNS = {
 def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
     """One row per test set, the macro mean as headline below. github and latex in percent, csv and json in fractions."""
     if style == "json":
-        return json.dumps(as_plain(benchmark), indent=1, sort_keys=True)
+        return json_text(as_plain(benchmark))
     if style == "csv":
         return _csv(benchmark)
     head = ["test set", *COLUMNS.values(), "real/fake", "failed"]
@@ -74,8 +73,8 @@ def as_plain(benchmark: Benchmark) -> dict:
         "suite": benchmark.suite,
         "is_result": benchmark.is_result,
         "notes": suite_notes(benchmark.suite, [r.test_set for r in benchmark.results]),
-        "macro_ap": _plain(asdict(benchmark.macro)),
-        "pooled_ap": _plain(asdict(benchmark.pooled)),
+        "macro_ap": plain(benchmark.macro),
+        "pooled_ap": plain(benchmark.pooled),
         "test_sets": {
             r.test_set: {
                 "n_real": r.n_real,
@@ -85,7 +84,7 @@ def as_plain(benchmark: Benchmark) -> dict:
                 "protocol": r.protocol,
                 "degradation": r.degradation,
                 "threshold_logit": r.threshold_logit,
-                "metrics": {name: _plain(value) for name, value in asdict(r.metrics).items()},
+                "metrics": plain(r.metrics),
             }
             for r in benchmark.results
         },
@@ -128,7 +127,3 @@ def _legend(benchmark: Benchmark) -> str:
     if known:
         lines += ["Known of these images:", *(f"- {line}" for line in known)]
     return "\n".join(lines)
-
-
-def _plain(values: dict[str, float]) -> dict[str, float | None]:
-    return {key: None if np.isnan(value) else value for key, value in values.items()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from cnndetect.compat.reference import DEFAULT_MODEL, ReferenceFigures, load_mod
 from cnndetect.data.official.catalog import DATASETS
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import CnndetectError, LayoutError, ProtocolError
+from cnndetect.files import write_whole
 from cnndetect.scoring.scores import read_scores
 from cnndetect.transforms.degrade import DEGRADATIONS
 
@@ -129,13 +130,12 @@ def _run(sets: Sequence[TestSet], detector: Detector, settings: Options, options
 
 
 def _write_csv(path: Path, name: str, found: dict[str, ReferenceFigures]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([f"{name} model testing on..."])
-        writer.writerow(["testset", "accuracy", "avg precision"])
-        writer.writerows([val, figures.accuracy, figures.ap] for val, figures in found.items())
-    os.replace(temporary, path)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow([f"{name} model testing on..."])
+    writer.writerow(["testset", "accuracy", "avg precision"])
+    writer.writerows([val, figures.accuracy, figures.ap] for val, figures in found.items())
+    write_whole(path, buffer.getvalue())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from cnndetect.data.official.download import check_room, download
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
 from cnndetect.detectors.weights import file_sha256, fit_state, load_state
 from cnndetect.errors import ProtocolError, WeightsError, lookup
+from cnndetect.files import write_json, write_whole
 from cnndetect.paths import official_root
 
 LICENCE = """\
@@ -204,9 +204,8 @@ def _strip(checkpoint: Path, record: OfficialRecord, root: Path) -> None:
     target, note = _stripped(root, record), _note(root, record)
     source = file_sha256(checkpoint)
     note.unlink(missing_ok=True)
-    temporary = target.with_name(target.name + ".part")
-    save_file(state, temporary, metadata={"source": record.file, "source_sha256": source, "licence": record.licence})
-    os.replace(temporary, target)
+    metadata = {"source": record.file, "source_sha256": source, "licence": record.licence}
+    write_whole(target, lambda temporary: save_file(state, temporary, metadata=metadata))
     content: dict[str, Any] = {
         "name": record.name,
         "source": record.file,
@@ -215,9 +214,7 @@ def _strip(checkpoint: Path, record: OfficialRecord, root: Path) -> None:
         "licence": LICENCE.splitlines(),
     }
     # Last: without it the weights count as not fetched.
-    temporary = note.with_name(note.name + ".part")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, note)
+    write_json(note, content)
 
 
 def _stripped(root: Path, record: OfficialRecord) -> Path:

@@ -16,11 +16,11 @@ from tqdm import tqdm
 from cnndetect.bench.standings import differences
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, lookup
+from cnndetect.files import csv_text, write_whole
 from cnndetect.metrics.intervals import Interval
 from cnndetect.report.audit_section import audit_section
 from cnndetect.report.comparison_sections import comparison_section, ranks_section
 from cnndetect.report.figures.style import inline_svg, png_bytes, svg_text, webp_bytes
-from cnndetect.report.files import csv_text, write_whole
 from cnndetect.report.image_sections import explain_section, fakeness_section, spectra_section
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Data, Drawing, Page, Section, Table, Value, render
@@ -92,7 +92,7 @@ def build_report(
     pictures = {name: picture for one in made.values() for name, picture in one.pictures.items()}
     built, notes = [made[anchor].section for anchor in chosen], suite_notes(inputs.base.suite, inputs.families)
     page = Page(_title(inputs), _lead(inputs), _facts(inputs), built, provenance, command, notes, svgs, pictures)
-    write_whole(out / PAGE, render(page).encode("utf-8"))
+    write_whole(out / PAGE, render(page))
     failed = {anchor: one.failed for anchor, one in made.items() if one.failed is not None}
     missing = {section.anchor: section.missing for section in built if section.missing and section.anchor not in failed}
     return Report(out / PAGE, tuple(files), missing, failed, {anchor: made[anchor].seconds for anchor in chosen})
@@ -149,7 +149,7 @@ def _write_drawing(out: Path, drawing: Drawing, svgs: dict[str, str], pictures: 
 
 def _write_data(out: Path, name: str, data: Data) -> Path:
     path = out / "data" / f"{name}.csv"
-    write_whole(path, csv_text(data).encode("utf-8"))
+    write_whole(path, csv_text(data.head, data.rows))
     return path
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import nn
 
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -32,24 +31,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def save_weights(path: Path, network: nn.Module, *, note: dict[str, str]) -> None:
     """Weights as safetensors, fp32, with a few words of where they come from."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    write_whole(path, lambda temporary: temporary.write_bytes(safetensors_bytes(state, metadata=note)))
+    write_whole(path, safetensors_bytes(state, metadata=note))
 
 
 def save_json(path: Path, value: Any) -> None:
     """One JSON document with sorted keys."""
-    write_whole(path, lambda temporary: temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n"))
+    write_whole(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def save_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """One JSON object per line, all lines anew, so that a replayed epoch is never in the file twice."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    write_whole(path, lambda temporary: temporary.write_text(text))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path``, then put it in place in one move."""
-    temporary = path.with_name(path.name + ".part")
-    write(temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_whole(path, text)

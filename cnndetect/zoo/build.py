@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 from cnndetect.images import list_images, open_image
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.photographs.native import compressed_like, native_crop
@@ -173,7 +174,4 @@ def _write_fakes(generator: Generator, folder: Path, count: int, *, seed: int) -
 def _write_once(path: Path, make) -> None:
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(encode_png(Image.fromarray(make())))
-    temporary.replace(path)
+    write_whole(path, encode_png(Image.fromarray(make())), flush=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from torch import nn
 from tqdm import tqdm
 
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 
 Network = TypeVar("Network", bound=nn.Module)
 Step = Callable[[int, torch.Generator], Mapping[str, "torch.Tensor | float"]]
@@ -144,9 +144,7 @@ def augmented_batch(photos: torch.Tensor, batch: int, rng: torch.Generator, *, i
 
 def save(path: Path, content: object) -> None:
     """Write whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    torch.save(content, temporary)
-    os.replace(temporary, path)
+    write_whole(path, lambda temporary: torch.save(content, temporary))
 
 
 def _restore(path: Path, state: Mapping[str, nn.Module | torch.optim.Optimizer], described: dict) -> int:

@@ -129,8 +129,9 @@ def test_wrong_options_say_what_is_expected(tmp_path: Path) -> None:
         explain(picture(), detector=corner, patch_px=8, stride_px=9)
     with pytest.raises(ImageError, match="does not exist"):
         explain(tmp_path / "none.png", detector=corner)
+    (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot be written"):
-        save_overlay(picture(), explain(picture(), detector=corner), tmp_path / "nowhere" / "out.png")
+        save_overlay(picture(), explain(picture(), detector=corner), tmp_path / "file" / "out.png")
 
 
 def test_the_command_draws_one_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

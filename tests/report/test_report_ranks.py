@@ -104,7 +104,7 @@ def test_trials_and_other_detectors_are_left_out(tmp_path) -> None:
     assert list(runs) == [BASE] and list(runs[BASE]) == ["a"]
 
 
-@pytest.mark.parametrize("name", ["report.files", "report.page", "bench.store"])
+@pytest.mark.parametrize("name", ["files", "report.page", "bench.store"])
 def test_examples_run(name) -> None:
     found = doctest.testmod(importlib.import_module(f"cnndetect.{name}"))
     assert found.attempted > 0 and not found.failed

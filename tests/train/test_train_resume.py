@@ -118,7 +118,7 @@ def test_a_kill_at_the_end_of_an_epoch(data: Path, tmp_path: Path, monkeypatch: 
         if moment == "after best":
             patch.setattr(loop, "save", die)
         elif moment == "before the move":
-            patch.setattr("cnndetect.train.checkpoint.os.replace", lambda part, path: die() if "last" in str(path) else part.rename(path))
+            patch.setattr("cnndetect.files.os.replace", lambda part, path: die() if "last" in str(path) else part.rename(path))
         else:
             true_report, calls = loop._report, []
             patch.setattr(loop, "_report", lambda run: die() if calls.append(1) or len(calls) == 3 else true_report(run))
