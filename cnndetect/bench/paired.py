@@ -47,7 +47,7 @@ class Comparison:
     @property
     def distinguishable(self) -> bool:
         """Whether the 95 % interval of the macro difference excludes 0."""
-        return excludes_zero(self.macro)
+        return self.macro.excludes_zero
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,13 @@ class Paired:
     incomplete: dict[str, tuple[str, ...]]
 
 
-def excludes_zero(interval: Interval) -> bool:
-    """Whether 0 lies outside; a bound that is 0 or NaN does not tell.
-
-    >>> excludes_zero(Interval(0.1, 0.05, 0.2)), excludes_zero(Interval(0.1, 0.0, 0.2))
-    (True, False)
-    """
-    return bool(interval.low > 0 or interval.high < 0)
-
-
 def compare(a: Contestant, b: Contestant) -> Comparison:
     """a minus b: exactly minus what b minus a gives. Raises DataError where the two have other test sets."""
     if a.test_sets != b.test_sets:
         raise DataError(f"{a.detector} was scored on {', '.join(a.test_sets)}, {b.detector} on {', '.join(b.test_sets)}.")
     if a.detector > b.detector:  # one of the two orders is computed, the other is its mirror image
         turned = compare(b, a)
-        return Comparison(a.detector, b.detector, _turned(turned.macro), {k: _turned(v) for k, v in turned.by_set.items()})
+        return Comparison(a.detector, b.detector, -turned.macro, {k: -v for k, v in turned.by_set.items()})
     columns = zip(a.test_sets, a.drawn.values - b.drawn.values, (a.drawn.draws - b.drawn.draws).T, strict=True)
     by_set = {name: percentile_interval(float(value), draws) for name, value, draws in columns}
     return Comparison(a.detector, b.detector, a.drawn.minus(b.drawn), by_set)
@@ -147,7 +138,7 @@ def paired_table(found: Paired) -> str:
     head = f"Average precision on {found.suite}, protocol {found.protocol}{degraded}: A minus B, in percent points"
     macro = [[c.a, c.b, points(c.macro), "yes" if c.distinguishable else "no"] for c in found.comparisons]
     names = list(found.comparisons[0].by_set)
-    cells = [[f"{c.a} − {c.b}", *(points(c.by_set[n]) + " *" * excludes_zero(c.by_set[n]) for n in names)] for c in found.comparisons]
+    cells = [[f"{c.a} − {c.b}", *(points(c.by_set[n]) + " *" * c.by_set[n].excludes_zero for n in names)] for c in found.comparisons]
     parts = [
         head,
         markdown(["A", "B", "macro mean AP", "distinguishable"], macro),
@@ -168,7 +159,7 @@ def as_plain(found: Paired) -> dict:
         "corrected_for_multiple_comparisons": False, "incomplete": {name: list(sets) for name, sets in found.incomplete.items()},
         "pairs": [
             {"a": c.a, "b": c.b, "distinguishable": c.distinguishable, "macro_ap": plain(c.macro),
-             "test_sets": {name: {**plain(one), "distinguishable": excludes_zero(one)} for name, one in c.by_set.items()}}
+             "test_sets": {name: {**plain(one), "distinguishable": one.excludes_zero} for name, one in c.by_set.items()}}
             for c in found.comparisons
         ],
     }  # fmt: skip
@@ -181,7 +172,7 @@ def points(interval: Interval) -> str:
     '+1.2 [-0.4, +3.0]'
     """
     if np.isnan(interval.low):
-        return f"{100 * interval.value:+.1f}"
+        return f"{100 * interval.value:+.1f} [-]"
     return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
@@ -226,8 +217,3 @@ def _note(found: Paired) -> str:
         f"{words} The intervals are not corrected for the number of comparisons: of {len(found.comparisons)} pairs that were truly equal, "
         f"about {0.05 * len(found.comparisons):.1f} would be called distinguishable."
     )
-
-
-def _turned(interval: Interval) -> Interval:
-    # 0.0 - x: minus nothing is nothing, never -0.
-    return Interval(0.0 - interval.value, 0.0 - interval.high, 0.0 - interval.low)

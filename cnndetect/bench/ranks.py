@@ -1,4 +1,4 @@
-"""Runs of several conditions in, one row per detector and condition out: mean AP, rank, and what changed against a base.
+"""Mean AP and rank of every detector under several conditions, and what changed against a base.
 
 The columns follow the results tables of timm: the figure, its difference to the base, and ``rank_diff``, the places gained.
 """
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-from cnndetect.bench.store import Condition, Run, Runs, families
-from cnndetect.metrics import average_precision
+from cnndetect.bench.standings import standings
+from cnndetect.bench.store import Condition, Row, Runs, families
 
 COLUMNS = ("detector", "suite", "protocol", "degradation", "families", "macro_ap", "rank", "macro_ap_diff", "rank_diff", "base")
 
@@ -71,23 +70,24 @@ def agreement(rows: list[Ranked], base: Condition) -> dict[Condition, float]:
     return found
 
 
-def _means(rows: Mapping[str, Mapping[str, Run]]) -> dict[str, float]:
+def _means(rows: Mapping[str, Row]) -> dict[str, float]:
     """Macro mean AP of the detectors that have every family, from stored scores."""
-    names = families(rows)
-    complete = {detector: row for detector, row in rows.items() if set(row) == set(names)}
-    return {detector: float(np.mean([_ap(row[name]) for name in names])) for detector, row in complete.items()}
-
-
-def _ap(run: Run) -> float:
-    scores = run.scores.at_worst()
-    return average_precision(scores.labels, scores.logits)
+    return {standing.detector: standing.macro.value for standing in standings(rows, draws=0, seed=0).complete}
 
 
 def _against(condition: Condition, means: dict[str, float], base: dict[str, float], count: int) -> list[Ranked]:
     here, both = _ranks(means), [detector for detector in means if detector in base]
     now, before = _ranks({d: means[d] for d in both}), _ranks({d: base[d] for d in both})
     rows = [
-        Ranked(d, condition, count, means[d], here[d], means[d] - base[d] if d in base else None, before[d] - now[d] if d in base else None)
+        Ranked(
+            detector=d,
+            condition=condition,
+            families=count,
+            macro_ap=means[d],
+            rank=here[d],
+            macro_ap_diff=means[d] - base[d] if d in base else None,
+            rank_diff=before[d] - now[d] if d in base else None,
+        )
         for d in means
     ]
     return sorted(rows, key=lambda row: (row.rank, row.detector))

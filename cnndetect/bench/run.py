@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from cnndetect.bench.results import Result
 from cnndetect.bench.store import adopted, finished, keep, result_path
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
+from cnndetect.bench.tables import percent
 from cnndetect.data.folders import Sample, contents, evenly, fingerprint, scan
 from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
@@ -175,9 +177,10 @@ def _one(
         journal.unlink(missing_ok=True)
     conditions = Conditions(options.protocol, options.degradation, options.batch_size, options.seed)
     scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=advance, known=known)
-    stored = keep(path, scores, **bootstrap)
     journal.unlink(missing_ok=True)
-    return stored
+    if scores.failed.all():
+        raise ProtocolError(_nothing_scored(scores))
+    return keep(path, scores, **bootstrap)
 
 
 def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...]:
@@ -192,11 +195,21 @@ def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...
     return tuple(chosen)
 
 
+def _nothing_scored(scores: Scores) -> str:
+    reasons = Counter(scores.errors.tolist()).most_common()
+    others = f" ({len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+    reason, count = reasons[0]
+    return (
+        f"{scores.provenance.detector} failed on all {len(scores.labels)} images of {scores.provenance.test_set}, so there is no "
+        f"result. {count} times: {reason}{others}. Check the detector's input size and output with a single image first."
+    )
+
+
 def _line(result: Result, seconds: float) -> str:
     ap, real, fake = result.ap, result.metrics.accuracy_real, result.metrics.accuracy_fake
     images = result.n_real + result.n_fake
     failed = f"   {result.n_failed} FAILED" if result.n_failed else ""
     return (
-        f"{result.test_set:<12} ap {ap.value:.3f} [{ap.low:.3f}, {ap.high:.3f}]   "
-        f"acc real {real.value:.2f} fake {fake.value:.2f}   {images} images   {seconds:.0f} s{failed}"
+        f"{result.test_set:<12} AP {percent(ap)}   "
+        f"acc real {100 * real.value:.0f} fake {100 * fake.value:.0f}   {images} images   {seconds:.0f} s{failed}"
     )

@@ -1,4 +1,4 @@
-"""Runs of one condition in, the standing of every detector out: means with intervals, ranks with intervals."""
+"""The standing of every detector under one condition: means and ranks with intervals, and paired differences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.stats import rankdata
 
-from cnndetect.bench.store import Run, families
+from cnndetect.bench.store import Row, families, lacking
 from cnndetect.metrics import Figures
 from cnndetect.metrics.intervals import Drawn, Interval, draw_average_precisions, pooled_average_precision
 
@@ -50,10 +50,10 @@ class Standings:
         return (*(standing.detector for standing in self.complete), *sorted(self.incomplete))
 
 
-def standings(rows: Mapping[str, Mapping[str, Run]], *, draws: int, seed: int) -> Standings:
+def standings(rows: Mapping[str, Row], *, draws: int, seed: int) -> Standings:
     """Rank the detectors of one condition by macro mean AP; every detector sees the same bootstrap draws."""
     names = families(rows)
-    incomplete = {d: tuple(n for n in names if n not in row) for d, row in rows.items() if set(row) != set(names)}
+    incomplete = lacking(rows)
     complete = [detector for detector in sorted(rows) if detector not in incomplete]
     drawn = {d: draw_average_precisions([rows[d][n].scores.at_worst() for n in names], draws=draws, seed=seed) for d in complete}
     values = np.array([drawn[d].macro.value for d in complete])
@@ -68,17 +68,17 @@ def standings(rows: Mapping[str, Mapping[str, Run]], *, draws: int, seed: int) -
         means = {f: float(np.mean([getattr(run.result.metrics, f).value for run in row])) for f in FIGURES}
         found.append(
             Standing(
-                detector,
-                drawn[detector].macro,
-                pooled,
-                float(ranks[place]),
-                float(low[place]),
-                float(high[place]),
-                means,
-                sum(run.result.n_failed for run in row),
-                first.progan_only,
-                first.threshold_logit,
-                drawn[detector],
+                detector=detector,
+                macro=drawn[detector].macro,
+                pooled=pooled,
+                rank=float(ranks[place]),
+                rank_low=float(low[place]),
+                rank_high=float(high[place]),
+                means=means,
+                failed=sum(run.result.n_failed for run in row),
+                progan_only=first.progan_only,
+                threshold_logit=first.threshold_logit,
+                drawn=drawn[detector],
             )
         )
     found.sort(key=lambda standing: (standing.rank, standing.detector))

@@ -56,13 +56,13 @@ def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
 def percent(interval: Interval) -> str:
     """A figure in percent with its interval.
 
-    >>> percent(Interval(0.5, 0.4, 0.6))
-    '50.0 [40.0, 60.0]'
+    >>> percent(Interval(0.5, 0.4, 0.6)), percent(Interval(1.0, float("nan"), float("nan")))
+    ('50.0 [40.0, 60.0]', '100.0 [-]')
     """
     if np.isnan(interval.value):
         return "-"
     if np.isnan(interval.low):
-        return f"{100 * interval.value:.1f}"
+        return f"{100 * interval.value:.1f} [-]"
     return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 

@@ -23,11 +23,23 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its 95 % interval; NaN bounds where nothing was drawn."""
+    """A figure and its 95 % interval; NaN bounds where there is none.
+
+    >>> -Interval(0.1, 0.05, 0.2), Interval(0.1, 0.05, 0.2).excludes_zero, Interval(0.1, 0.0, 0.2).excludes_zero
+    (Interval(value=-0.1, low=-0.2, high=-0.05), True, False)
+    """
 
     value: float
     low: float
     high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether 0 lies outside; a bound that is 0 or NaN does not tell."""
+        return bool(self.low > 0 or self.high < 0)
+
+    def __neg__(self) -> Interval:  # 0.0 - x, as -0.0 would print as -0
+        return Interval(0.0 - self.value, 0.0 - self.high, 0.0 - self.low)
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
 
     value = list(asdict(figures(ranking, threshold=threshold)).values())
     drawn = _draw(one, draws)
-    return SetMetrics(*(_interval(v, drawn[:, k] if draws else drawn) for k, v in enumerate(value)))
+    return SetMetrics(*(percentile_interval(v, drawn[:, k] if draws else drawn) for k, v in enumerate(value)))
 
 
 def macro_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
@@ -93,7 +105,7 @@ class Drawn:
     @property
     def macro(self) -> Interval:
         """Mean AP over the sets: what ``macro_average_precision`` gives."""
-        return _interval(float(self.values.mean()), self.draws.mean(axis=1))
+        return percentile_interval(float(self.values.mean()), self.draws.mean(axis=1))
 
     def minus(self, other: Drawn) -> Interval:
         """Paired difference of the two means: what ``paired_difference`` gives for one set.
@@ -103,7 +115,7 @@ class Drawn:
         if self.draws.shape != other.draws.shape:
             raise MetricError(f"Got draws of shapes {self.draws.shape} and {other.draws.shape}. Draw both with equal options.")
         drawn = self.draws.mean(axis=1) - other.draws.mean(axis=1)
-        return _interval(float(self.values.mean() - other.values.mean()), drawn)
+        return percentile_interval(float(self.values.mean() - other.values.mean()), drawn)
 
 
 def draw_average_precisions(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Drawn:
@@ -168,7 +180,7 @@ def interval_of(statistic: Callable[[np.ndarray], float], clusters, *, labels=No
     Interval(value=3.0, low=3.0, high=3.0)
     """
     drawn = np.array([statistic(times) for times in draw_weights(clusters, labels=labels, draws=draws, seed=seed)])
-    return _interval(float(statistic(np.ones(len(clusters), dtype=np.int64))), drawn)
+    return percentile_interval(float(statistic(np.ones(len(clusters), dtype=np.int64))), drawn)
 
 
 def draw_weights(clusters, *, labels=None, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
@@ -205,15 +217,6 @@ def weighted_medians(values, weights: np.ndarray) -> np.ndarray:
     return medians
 
 
-def percentile_interval(value: float, drawn: np.ndarray) -> Interval:
-    """A figure with the 95 % interval of its draws; NaN bounds where nothing was drawn.
-
-    >>> percentile_interval(1.0, np.array([0.0, 1.0, 2.0])).low
-    0.05
-    """
-    return _interval(value, drawn)
-
-
 def _over_sets(sets: Sequence[SetScores], figure: Callable, draws: int, seed: int) -> Interval:
     plan, rankings, members = _prepared(sets)
 
@@ -223,7 +226,7 @@ def _over_sets(sets: Sequence[SetScores], figure: Callable, draws: int, seed: in
 
     value = float(figure(rankings, [np.ones(len(m)) for m in members]))
     drawn = _draw(one, draws)
-    return _interval(value, drawn[:, 0] if draws else drawn)
+    return percentile_interval(value, drawn[:, 0] if draws else drawn)
 
 
 def _prepared(sets: Sequence[SetScores]) -> tuple[_Plan, list[Ranking], list[np.ndarray]]:
@@ -268,7 +271,12 @@ def _draw(one: Callable[[int], list[float]], draws: int) -> np.ndarray:
         return np.array(list(pool.map(one, range(draws))))
 
 
-def _interval(value: float, drawn: np.ndarray) -> Interval:
+def percentile_interval(value: float, drawn: np.ndarray) -> Interval:
+    """A figure with the 95 % interval of its draws; NaN bounds where nothing was drawn.
+
+    >>> percentile_interval(1.0, np.array([0.0, 1.0, 2.0])).low
+    0.05
+    """
     if not drawn.size or np.isnan(value):
         return Interval(float(value), float("nan"), float("nan"))
     low, high = np.percentile(drawn, [2.5, 97.5])

@@ -14,10 +14,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cnndetect.bench.standings import differences
+from cnndetect.bench.tables import percent
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, lookup
 from cnndetect.files import csv_text, write_whole
-from cnndetect.metrics.intervals import Interval
 from cnndetect.report.audit_section import audit_section
 from cnndetect.report.comparison_sections import comparison_section, ranks_section
 from cnndetect.report.figures.style import inline_svg, png_bytes, svg_text, webp_bytes
@@ -164,19 +164,15 @@ def _lead(inputs: Inputs) -> str:
     if not complete:
         return "No detector has results on every family, so there is no leaderboard."
     best = complete[0]
-    text = f"**{best.detector}** ranks first, with a macro mean AP of **{_words(best.macro)}**."
+    text = f"**{best.detector}** ranks first, with a macro mean AP of **{percent(best.macro)}**."
     if len(complete) == 1:
         return text
     second = complete[1]
     lead = differences(complete)[best.detector, second.detector]
-    points = f"{100 * lead.value:.1f} points [{100 * lead.low:.1f}, {100 * lead.high:.1f}]"
+    points = f"{percent(lead)} points"
     if lead.low > 0:
         return f"{text} Its lead over {second.detector}, {points}, is more than the choice of photographs explains."
     return f"{text} Its lead over {second.detector}, {points}, is within what the choice of photographs explains: call it a tie."
-
-
-def _words(interval: Interval) -> str:
-    return f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 def _facts(inputs: Inputs) -> dict[str, str]:

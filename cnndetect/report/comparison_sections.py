@@ -10,7 +10,7 @@ from cnndetect.bench.ranks import COLUMNS as RANK_COLUMNS
 from cnndetect.bench.ranks import agreement, rank_rows
 from cnndetect.bench.standings import differences
 from cnndetect.bench.store import Condition
-from cnndetect.report.figures.comparison import difference_matrix, excludes_zero
+from cnndetect.report.figures.comparison import difference_matrix
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 from cnndetect.report.scores_sections import NONE, parts, points
@@ -29,7 +29,7 @@ def comparison_section(inputs: Inputs) -> Section:
         return Section("Which differences are real", "comparison", prose, missing=_more_detectors(inputs))
     pairs = differences(complete)
     names = [standing.detector for standing in complete]
-    sure = [f"{a} above {b}" for (a, b), d in pairs.items() if excludes_zero(d)]
+    sure = [f"{a} above {b}" for (a, b), d in pairs.items() if d.excludes_zero]
     data = Data(["detector_a", "detector_b", "macro_ap_a_minus_b", "low", "high"], [[a, b, *parts(d)] for (a, b), d in pairs.items()])
     drawn = Drawing(
         "differences",
@@ -40,7 +40,7 @@ def comparison_section(inputs: Inputs) -> Section:
         wide=len(names) > 4,
     )
     rows: list[list[Cell]] = [
-        [a, b, Value(points(d.value), d.value), f"{points(d.low)} to {points(d.high)}", "yes" if excludes_zero(d) else "no"]
+        [a, b, Value(points(d.value), d.value), f"{points(d.low)} to {points(d.high)}", "yes" if d.excludes_zero else "no"]
         for (a, b), d in pairs.items()
     ]
     head = ["detector", "minus", "difference", "95 % interval", "excludes zero"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from cnndetect.bench.standings import Standings, standings
 from cnndetect.bench.store import Condition, Run, Runs, families, read_runs
 from cnndetect.bench.suites import Suite, find_suites
-from cnndetect.errors import DataError, LayoutError
+from cnndetect.errors import DataError, LayoutError, lookup
 from cnndetect.metrics.intervals import DRAWS, Interval, SetScores
 from cnndetect.paths import reference_results_root, results_root
 
@@ -85,28 +85,34 @@ def read_inputs(
     degradation: str = "none",
     results: Sequence[str | Path] = (),
     detectors: Sequence[str] = (),
+    suites: Sequence[str] = (),
     draws: int = DRAWS,
     seed: int = 0,
     most_images: int = MOST_IMAGES,
 ) -> Inputs:
-    """Find the suite and its stored results. results: folders; default: those that ship with the package, and your own.
+    """Find the suite and its stored results.
 
-    A suite whose images are gone is known by its results. Raises DataError where no result fits, saying what makes one.
+    results: folders; default: those that ship with the package, and your own.  suites: titles such as "other@1" whose ranks
+    are shown beside those of ``suite``. A suite whose images are gone is known by its results.
+    Raises DataError where no result fits, saying what makes one, and UnknownNameError for a detector without results.
     """
     folders = tuple(Path(folder) for folder in results) or _default_folders()
-    runs = read_runs(folders, detectors=detectors)
-    found, title = _suite(suite, runs)
+    everything = read_runs(folders, detectors=detectors)
+    here, title = _suite(suite, everything or read_runs(folders))
     base = Condition(title, protocol, degradation)
-    if base not in runs:
-        titles = [condition.title for condition in sorted(runs)]
+    places = ", ".join(map(str, folders))
+    for name in detectors:
+        if name not in everything.get(base, {}):
+            others = read_runs(folders, suite=title, protocol=protocol, degradation=degradation).get(base, {})
+            if others:
+                lookup(f"detector in the results of {base.title} in {places}:", others, name)
+    if base not in everything:
+        titles = [condition.title for condition in sorted(everything)]
         others = "; ".join(titles[:NAMED]) + f" and {len(titles) - NAMED} more" * (len(titles) > NAMED) or "none"
-        places = ", ".join(map(str, folders))
-        raise DataError(f"No results of {base.title} in {places} (found: {others}). Make them with: {base.command(str(suite))}")
-    unknown = sorted(set(detectors) - set(runs[base]))
-    if unknown:
-        command = f"{base.command(str(suite))} --detector {unknown[0]}"
-        raise DataError(f"No results of {', '.join(unknown)} under {base.title}. Make them with: {command}")
-    return Inputs(str(suite), found, base, runs, folders, draws, seed, most_images)
+        raise DataError(f"No results of {base.title} in {places} (there: {others}). Make them with: {base.command(str(suite))}")
+    # A results folder holds whatever was ever run: other suites are shown only where they were asked for.
+    runs = {condition: rows for condition, rows in everything.items() if condition.suite in (title, *suites)}
+    return Inputs(given=str(suite), suite=here, base=base, runs=runs, folders=folders, draws=draws, seed=seed, most_images=most_images)
 
 
 def _default_folders() -> tuple[Path, ...]:

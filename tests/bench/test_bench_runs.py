@@ -134,13 +134,13 @@ def test_shared_reals_are_one_cluster_over_the_suite(tmp_path) -> None:
     assert not set(crn.clusters[crn.labels == 1]) & set(imle.clusters)
 
 
-def test_all_images_failing_is_the_worst_there_is(suite, tmp_path) -> None:
+def test_a_detector_that_fails_on_every_image_has_no_result(suite, tmp_path) -> None:
     def crash(images: torch.Tensor) -> torch.Tensor:
-        raise RuntimeError("no")
+        raise RuntimeError("expected 224 pixels")
 
-    found = run(suite, tmp_path / "r", named(crash, "crash"))
-    assert all(r.n_failed == 8 and r.metrics.auc.value == 0.0 for r in found.results)
-    assert all(r.metrics.accuracy.value == 0.0 for r in found.results)
+    with pytest.raises(ProtocolError, match=r"crash failed on all 8 images of biggan.* 8 times: .*expected 224 pixels"):
+        run(suite, tmp_path / "r", named(crash, "crash"))
+    assert not [path for path in (tmp_path / "r").rglob("*") if path.is_file()]
 
 
 def test_suites_are_found_by_folder_in_the_papers_order(tmp_path, monkeypatch) -> None:
@@ -198,7 +198,7 @@ def test_the_answer_is_on_stdout_and_progress_on_stderr(suite, tmp_path, monkeyp
     table = list(csv.DictReader(io.StringIO(answer.out)))
     assert [row["test_set"] for row in table if row["test_set"]] == ["biggan", "crn", "macro mean AP", "pooled AP"]
     assert float(table[0]["ap_low"]) <= float(table[0]["ap"]) <= float(table[0]["ap_high"]) <= 1
-    assert [line.split()[:2] for line in answer.err.splitlines()] == [["biggan", "ap"], ["crn", "ap"]]
+    assert [line.split()[:2] for line in answer.err.splitlines()] == [["biggan", "AP"], ["crn", "AP"]]
 
     assert main([*common, "--detector", "plain_two:two", "--json", "--limit", "2"]) == 0
     both = json.loads(capsys.readouterr().out)

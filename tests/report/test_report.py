@@ -181,10 +181,10 @@ def test_the_command_line(results, tmp_path, capsys) -> None:
 
 
 def test_inputs_that_do_not_fit_are_named(results, tmp_path) -> None:
-    with pytest.raises(DataError, match=r"No results of drawn@1, crop224 .*found: drawn@1, nocrop.*--protocol crop224"):
+    with pytest.raises(DataError, match=r"No results of drawn@1, crop224 .*there: drawn@1, nocrop.*--protocol crop224"):
         read_inputs("drawn", protocol="crop224", results=[results])
-    with pytest.raises(DataError, match="No results of nobody"):
-        inputs_of(results, detectors=["good", "nobody"])
+    with pytest.raises(UnknownNameError, match=r"results of drawn@1, nocrop .*Did you mean 'good'"):
+        inputs_of(results, detectors=["god"])
     with pytest.raises(LayoutError):
         read_inputs("no-such-suite", protocol="nocrop", results=[results])
 
@@ -202,6 +202,13 @@ def test_results_that_cannot_be_compared_are_refused(results, tmp_path) -> None:
     # The same run in two folders is one run.
     twice = read_inputs("drawn", protocol="nocrop", results=[results, results], draws=DRAWS)
     assert len(twice.rows) == 3
+
+
+def test_other_suites_in_the_folder_are_shown_only_where_they_are_named(results, tmp_path) -> None:
+    shutil.copytree(results, tmp_path / "r")
+    draw_results(tmp_path / "r" / "private", detectors=("good",), suite="private@0")
+    assert {condition.suite for condition in inputs_of(tmp_path / "r").runs} == {"drawn@1"}
+    assert {condition.suite for condition in inputs_of(tmp_path / "r", suites=["private@0"]).runs} == {"drawn@1", "private@0"}
 
 
 def test_failed_images_count_and_are_shown(tmp_path) -> None:

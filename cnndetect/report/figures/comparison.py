@@ -13,15 +13,6 @@ from cnndetect.report.figures.style import FAKE, GRID, INK, MUTED, PANEL_INCHES,
 _STRONGEST = 0.55  # opacity of the largest difference: text on it stays readable, light or dark
 
 
-def excludes_zero(interval: Interval) -> bool:
-    """Whether 0 is outside the interval.
-
-    >>> excludes_zero(Interval(0.1, 0.05, 0.2)), excludes_zero(Interval(0.1, -0.05, 0.2))
-    (True, False)
-    """
-    return bool(interval.low > 0 or interval.high < 0)
-
-
 @styled
 def difference_matrix(
     detectors: Sequence[str],
@@ -45,8 +36,8 @@ def difference_matrix(
             if a == b:
                 axes.add_patch(Rectangle((column, row), 1, 1, facecolor=GRID, edgecolor="none"))
                 continue
-            interval = differences[a, b] if (a, b) in differences else _turned(differences[b, a])
-            sure = excludes_zero(interval)
+            interval = differences[a, b] if (a, b) in differences else -differences[b, a]
+            sure = interval.excludes_zero
             if sure:
                 colour = REAL if interval.value > 0 else FAKE
                 strength = _STRONGEST * (0.25 + 0.75 * abs(interval.value) / largest)
@@ -73,7 +64,3 @@ def difference_matrix(
         axes.axvline(place, color=GRID, linewidth=0.7)
     axes.set_title(title)
     return figure
-
-
-def _turned(interval: Interval) -> Interval:
-    return Interval(-interval.value, -interval.high, -interval.low)
