@@ -57,6 +57,6 @@ for name in progan8-r50-none progan8-r18 progan8-r18-frequency progan8-spectrum;
   bench --detector "$work/runs8/$name/best.safetensors" --progan-only
 done
 bench --detector "$work/runs8/autogan-spectrum/best.safetensors"
-python -m cnndetect.bench leaderboard
+python -m cnndetect.bench leaderboard --out benchmarks/LEADERBOARD.md
 python -m cnndetect.ablation.run score --runs "$work/runs" --suite mini --results "$work/grid-results"
 python -m cnndetect.ablation.page --runs "$work/runs" --results "$work/grid-results" --pack benchmarks/campaigns/grid/results.tar.xz

@@ -45,4 +45,4 @@ for detector in progan2-r50-bj01 cnndetect.detectors.networks.baselines:smoothne
     python -m cnndetect.bench --suite mini --detector "$detector" --protocol "$protocol" --results benchmarks/results
   done
 done
-python -m cnndetect.bench leaderboard
+python -m cnndetect.bench leaderboard --out benchmarks/LEADERBOARD.md

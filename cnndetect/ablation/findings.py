@@ -9,7 +9,7 @@ import numpy as np
 
 from cnndetect.ablation.cells import ALL, Condition
 from cnndetect.ablation.rows import Grid, Row
-from cnndetect.bench.paired import points
+from cnndetect.bench.tables import points
 from cnndetect.metrics.intervals import Interval, percentile_interval
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"

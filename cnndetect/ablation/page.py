@@ -33,7 +33,7 @@ from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, DataError
 from cnndetect.files import write_whole
 from cnndetect.images import open_image
-from cnndetect.metrics.intervals import DRAWS, Interval
+from cnndetect.metrics.intervals import DRAWS
 from cnndetect.paths import reported_file
 from cnndetect.report.figures.style import png_bytes
 
@@ -237,7 +237,7 @@ def _reported_name(row: ReportedRow) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else percent(Interval(value, math.nan, math.nan))
+    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def _span(counts: Sequence[int]) -> str:

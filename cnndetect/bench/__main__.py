@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from cnndetect.bench.commands import bench_parser, detector_names, leaderboard_files, leaderboard_parser, plan
@@ -27,7 +26,7 @@ def _run(arguments: list[str]) -> int:
         from cnndetect.analysis.alarms import alarms_parser, run_alarms
 
         return run_alarms(alarms_parser().parse_args(arguments[1:]))
-    if arguments[:1] == ["paired"]:
+    if arguments[:1] in (["compare"], ["paired"]):
         from cnndetect.bench.paired import paired_parser, run_paired
 
         return run_paired(paired_parser().parse_args(arguments[1:]))
@@ -35,9 +34,9 @@ def _run(arguments: list[str]) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    from cnndetect.bench.comparison import table_of
     from cnndetect.bench.run import Options, run_suite
     from cnndetect.bench.suites import find_suites, suites_note
-    from cnndetect.bench.tables import as_plain
     from cnndetect.detectors.base import declared_progan_only
     from cnndetect.detectors.registry import load
     from cnndetect.paths import results_root
@@ -57,10 +56,7 @@ def _bench(options: argparse.Namespace) -> int:
         for suite in suites:
             benchmark = run_suite(detector, suite, settings, results=results_root(options.results), progress=True)
             found.append(benchmark)
-            if style != "json":
-                print(benchmark.table(style), end="\n\n")
-    if style == "json":
-        print(json.dumps([as_plain(benchmark) for benchmark in found], indent=1, sort_keys=True))
+    print(table_of(found, style=style))
     if options.suite == "all":
         print(suites_note(), file=sys.stderr)
     return 1 if any(result.n_failed for benchmark in found for result in benchmark.results) else 0

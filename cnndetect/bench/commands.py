@@ -68,7 +68,7 @@ def leaderboard_parser() -> argparse.ArgumentParser:
         default=None,
         type=Path,
         metavar="FILE",
-        help="file to write (default: benchmarks/LEADERBOARD.md of a checkout, none with --results); printed in any case",
+        help="file to write; the leaderboard is printed in any case",
     )
     parser.add_argument(
         "--reported", action=argparse.BooleanOptionalAction, default=True, help="figures that others published, in a section of their own"
@@ -77,12 +77,8 @@ def leaderboard_parser() -> argparse.ArgumentParser:
 
 
 def leaderboard_files(options: argparse.Namespace) -> tuple[Path, Path | None]:
-    """Where results are read and where the leaderboard is written; a wheel's own files are never written."""
-    if options.results is not None or options.out is not None:
-        return options.results or reference_results_root(), options.out
-    results = reference_results_root()
-    shipped_in_package = results.is_relative_to(Path(__file__).resolve().parent.parent)
-    return results, None if shipped_in_package else results.parent / "LEADERBOARD.md"
+    """Where results are read and where the leaderboard is written: nowhere without --out."""
+    return options.results or reference_results_root(), options.out
 
 
 def detector_names(detectors: Sequence[str | None]) -> list[str]:

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-
 from cnndetect.bench.store import families, lacking, one_suite, read_runs
-from cnndetect.bench.tables import markdown
+from cnndetect.bench.tables import markdown, points
 from cnndetect.errors import DataError, lookup
 from cnndetect.files import json_text, plain
 from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, draw_average_precisions, percentile_interval
@@ -163,17 +161,6 @@ def as_plain(found: Paired) -> dict:
             for c in found.comparisons
         ],
     }  # fmt: skip
-
-
-def points(interval: Interval) -> str:
-    """A difference in percent points with its sign and interval.
-
-    >>> points(Interval(0.012, -0.004, 0.03))
-    '+1.2 [-0.4, +3.0]'
-    """
-    if np.isnan(interval.low):
-        return f"{100 * interval.value:+.1f} [-]"
-    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
 def paired_parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -22,13 +22,16 @@ from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import ProtocolError, lookup
-from cnndetect.metrics.intervals import Interval, macro_average_precision, pooled_average_precision
+from cnndetect.metrics.intervals import Drawn, Interval, SetMetrics, draw_average_precisions, pooled_average_precision
 from cnndetect.paths import results_root
 from cnndetect.scoring.batches import Conditions, Known, score_set
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import DEGRADATIONS
 from cnndetect.transforms.preprocess import PROTOCOLS
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -52,25 +55,55 @@ class Options:
                 raise ProtocolError(f"Got {name}={value}. Expected a whole number >= {least}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Benchmark:
-    """Results of one detector on one suite. macro: mean AP over test sets.  pooled: one AP, generators balanced."""
+    """Results of one detector on one suite.
+
+    ``benchmark["crn"].ap.value`` is a figure of one test set, ``benchmark.macro.value`` the mean AP over test sets.
+    """
 
     detector: str
     suite: str
     results: tuple[Result, ...]
     macro: Interval
+    """Mean AP over test sets."""
     pooled: Interval
+    """One AP over all images, generators balanced."""
+    drawn: Drawn
+    """APs draw by draw, for paired differences."""
+
+    def __getitem__(self, test_set: str) -> SetMetrics:
+        """The figures of one test set, each with its interval. Raises UnknownNameError."""
+        return lookup("test set", {result.test_set: result.metrics for result in self.results}, test_set)
+
+    def __repr__(self) -> str:
+        return f"<Benchmark: {self.detector} on {self.suite}, {len(self.results)} test sets, macro mean AP {percent(self.macro)}>"
+
+    def _repr_html_(self) -> str:
+        return self.table("html")
+
+    def frame(self) -> pandas.DataFrame:
+        """A pandas data frame with a row per test set: fractions with the bounds of their intervals, NaN where there are none.
+
+        Raises ModuleNotFoundError where pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("A frame needs pandas. Run: pip install 'cnndetect[frames]'", name="pandas") from error
+        from cnndetect.bench.comparison import records_of
+
+        return pandas.DataFrame(records_of(self))
 
     @property
     def is_result(self) -> bool:
         return all(result.is_result for result in self.results)
 
     def table(self, style: str = "github") -> str:
-        """The table as text: github, latex, csv or json."""
-        from cnndetect.bench.tables import benchmark_table
+        """The table as text: github, latex, html, csv or json."""
+        from cnndetect.bench.comparison import table_of
 
-        return benchmark_table(self, style=style)
+        return table_of([self], style=style)
 
 
 def benchmark(
@@ -106,9 +139,15 @@ def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Pa
     """Score what is missing, then measure. Test sets are checked before the first one is scored."""
     kept = score_suite(detector, suite, options, results=results, progress=progress)
     sets = [scores.at_worst() for _, scores in kept]
-    macro = macro_average_precision(sets, draws=options.draws, seed=options.seed)
-    pooled = pooled_average_precision(sets, draws=options.draws, seed=options.seed)
-    return Benchmark(detector.name, suite.title, tuple(result for result, _ in kept), macro, pooled)
+    drawn = draw_average_precisions(sets, draws=options.draws, seed=options.seed)
+    return Benchmark(
+        detector=detector.name,
+        suite=suite.title,
+        results=tuple(result for result, _ in kept),
+        macro=drawn.macro,
+        pooled=pooled_average_precision(sets, draws=options.draws, seed=options.seed),
+        drawn=drawn,
+    )
 
 
 def score_suite(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from cnndetect.data.official.catalog import suite_notes
-from cnndetect.files import json_text, plain
+from cnndetect.files import plain
 from cnndetect.metrics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -33,21 +32,20 @@ COLUMNS = {
 
 
 def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
-    """One row per test set, the macro mean as headline below. github and latex in percent, csv and json in fractions."""
-    if style == "json":
-        return json_text(as_plain(benchmark))
-    if style == "csv":
-        return _csv(benchmark)
+    """One row per test set, the macro mean as headline below. In percent; style: github, latex or html."""
     head = ["test set", *COLUMNS.values(), "real/fake", "failed"]
     rows: list[list[object]] = [
         [r.test_set, *(percent(getattr(r.metrics, name)) for name in COLUMNS), f"{r.n_real}/{r.n_fake}", r.n_failed]
         for r in benchmark.results
     ]
     empty: list[object] = [""] * (len(head) - 2)
-    rows.append(["**macro mean AP**", percent(benchmark.macro), *empty])
+    rows.append(["**macro mean AP**" if style == "github" else "macro mean AP", percent(benchmark.macro), *empty])
     rows.append(["pooled AP", percent(benchmark.pooled), *empty])
-    text = tabulate(rows, head, tablefmt="latex" if style == "latex" else "github", disable_numparse=True)
+    formats = {"latex": "latex_booktabs", "html": "html"}
+    text = tabulate(rows, head, tablefmt=formats.get(style, "github"), disable_numparse=True)
     around = [_title(benchmark), _legend(benchmark)]
+    if style == "html":
+        around = [f"<p>{html.escape(words)}</p>" for words in around]
     if style == "latex":
         around = ["% " + words.replace("\n", "\n% ") for words in around]
     return "\n".join([around[0], "", text, "", around[1]])
@@ -64,6 +62,17 @@ def percent(interval: Interval) -> str:
     if np.isnan(interval.low):
         return f"{100 * interval.value:.1f} [-]"
     return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def points(interval: Interval) -> str:
+    """A difference in percent points with its sign and interval.
+
+    >>> points(Interval(0.012, -0.004, 0.03))
+    '+1.2 [-0.4, +3.0]'
+    """
+    if np.isnan(interval.low):
+        return f"{100 * interval.value:+.1f} [-]"
+    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
 def as_plain(benchmark: Benchmark) -> dict:
@@ -96,24 +105,16 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return tabulate(rows, head, tablefmt="github", disable_numparse=True)
 
 
-def _csv(benchmark: Benchmark) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    names = [f"{name}{end}" for name in COLUMNS for end in ("", "_low", "_high")]
-    writer.writerow(["detector", "suite", "test_set", "protocol", "degradation", "n_real", "n_fake", "n_failed", "is_result", *names])
-    for r in benchmark.results:
-        values = [getattr(getattr(r.metrics, name), key) for name in COLUMNS for key in ("value", "low", "high")]
-        writer.writerow([r.detector, r.suite, r.test_set, r.protocol, r.degradation, r.n_real, r.n_fake, r.n_failed, r.is_result, *values])
-    for name, interval in (("macro mean AP", benchmark.macro), ("pooled AP", benchmark.pooled)):
-        writer.writerow([benchmark.detector, benchmark.suite, name, *[""] * 6, interval.value, interval.low, interval.high])
-    return buffer.getvalue().rstrip("\n")
+def condition_of(benchmark: Benchmark) -> str:
+    """Suite, protocol and degradation, in words."""
+    first = benchmark.results[0]
+    degraded = "" if first.degradation == "none" else f", degradation {first.degradation}"
+    return f"{benchmark.suite}, protocol {first.protocol}{degraded}"
 
 
 def _title(benchmark: Benchmark) -> str:
-    first = benchmark.results[0]
-    degraded = "" if first.degradation == "none" else f", degradation {first.degradation}"
-    title = f"{benchmark.detector} on {benchmark.suite}, protocol {first.protocol}{degraded}"
-    return title if benchmark.is_result else f"{title} -- NOT A RESULT: limited to {first.limit} images per class"
+    title = f"{benchmark.detector} on {condition_of(benchmark)}"
+    return title if benchmark.is_result else f"{title} -- NOT A RESULT: limited to {benchmark.results[0].limit} images per class"
 
 
 def _legend(benchmark: Benchmark) -> str:

@@ -103,9 +103,9 @@ def read_inputs(
     places = ", ".join(map(str, folders))
     for name in detectors:
         if name not in everything.get(base, {}):
-            others = read_runs(folders, suite=title, protocol=protocol, degradation=degradation).get(base, {})
-            if others:
-                lookup(f"detector in the results of {base.title} in {places}:", others, name)
+            stored = read_runs(folders, suite=title, protocol=protocol, degradation=degradation).get(base, {})
+            if stored:
+                lookup(f"detector in the results of {base.title} in {places}:", stored, name)
     if base not in everything:
         titles = [condition.title for condition in sorted(everything)]
         others = "; ".join(titles[:NAMED]) + f" and {len(titles) - NAMED} more" * (len(titles) > NAMED) or "none"

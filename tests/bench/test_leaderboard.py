@@ -121,19 +121,18 @@ def test_a_file_that_is_no_result_is_named(tmp_path, content) -> None:
         leaderboard(tmp_path)
 
 
-def test_the_command_writes_beside_the_shipped_results_or_where_it_is_told(suite, tmp_path, monkeypatch, capsys) -> None:
-    run(suite, tmp_path / "benchmarks" / "results")
-    expected = leaderboard(tmp_path / "benchmarks" / "results", reported=reported_file())
-    monkeypatch.setenv("CNNDETECT_REFERENCE", str(tmp_path / "benchmarks" / "results"))
-    assert main(["leaderboard"]) == 0
-    assert (tmp_path / "benchmarks" / "LEADERBOARD.md").read_text() == expected and capsys.readouterr().out.strip() == expected.strip()
-
-    # Somebody's own results are printed, and written only on demand.
-    (tmp_path / "benchmarks" / "LEADERBOARD.md").unlink()
-    assert main(["leaderboard", "--results", str(tmp_path / "benchmarks" / "results")]) == 0
-    assert not (tmp_path / "benchmarks" / "LEADERBOARD.md").exists()
-    assert main(["leaderboard", "--out", str(tmp_path / "here.md")]) == 0
+def test_the_command_prints_and_writes_only_where_it_is_told(suite, tmp_path, capsys) -> None:
+    run(suite, tmp_path / "r")
+    expected = leaderboard(tmp_path / "r", reported=reported_file())
+    command = ["leaderboard", "--results", str(tmp_path / "r")]
+    before = sorted(tmp_path.rglob("*"))
+    assert main(command) == 0 and capsys.readouterr().out.strip() == expected.strip() and sorted(tmp_path.rglob("*")) == before
+    for _ in range(2):  # what it made itself it may replace
+        assert main([*command, "--out", str(tmp_path / "here.md")]) == 0
     assert (tmp_path / "here.md").read_text() == expected
+    (tmp_path / "notes.md").write_text("# Leaderboard of my own")
+    assert main([*command, "--out", str(tmp_path / "notes.md")]) == 1
+    assert "left alone" in capsys.readouterr().err and (tmp_path / "notes.md").read_text() == "# Leaderboard of my own"
     assert main(["leaderboard", "--results", str(tmp_path / "nowhere")]) == 1
     assert "holds no results" in capsys.readouterr().err
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from cnndetect.bench.__main__ import main
-from cnndetect.bench.paired import Contestant, compare, paired, paired_table, points
+from cnndetect.bench.paired import Contestant, compare, paired, paired_table
 from cnndetect.bench.results import read_result, result_of
+from cnndetect.bench.tables import points
 from cnndetect.errors import DataError, UnknownNameError
 from cnndetect.metrics.intervals import Interval, draw_average_precisions, macro_average_precision, paired_difference
 from cnndetect.scoring.scores import read_scores

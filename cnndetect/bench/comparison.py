@@ -1,0 +1,129 @@
+"""Several detectors on one suite as one table: for a terminal, as CSV for one data frame, as LaTeX, as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
+
+from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, percent, points
+from cnndetect.data.official.catalog import suite_notes
+from cnndetect.errors import ProtocolError
+from cnndetect.files import json_text, plain
+from cnndetect.metrics.intervals import Interval
+
+if TYPE_CHECKING:
+    from cnndetect.bench.run import Benchmark
+
+WIDTH = 120
+MACRO, POOLED = "macro mean AP", "pooled AP"
+
+
+def table_of(benchmarks: Sequence[Benchmark], *, style: str = "github") -> str:
+    """The answer to a run: the table of each suite, a comparison where several detectors were run.
+
+    style: github, latex, csv (fractions, one header for all) or json.
+    """
+    if style == "json":
+        return json_text([as_plain(one) for one in benchmarks])
+    if style == "csv":
+        return csv_of(benchmarks)
+    suites: dict[str, list[Benchmark]] = {}
+    for one in benchmarks:
+        suites.setdefault(one.suite, []).append(one)
+    tables = [benchmark_table(row[0], style=style) if len(row) == 1 else comparison_table(row, style=style) for row in suites.values()]
+    return "\n\n".join(tables)
+
+
+def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") -> str:
+    """AP of several detectors on one suite: a row per test set, a column per detector, then their differences in pairs.
+
+    At most 120 characters wide: more detectors continue below.  Raises ProtocolError for different suites or conditions.
+    """
+    conditions = {condition_of(one) for one in benchmarks}
+    if len(conditions) > 1:
+        raise ProtocolError(f"Got results of {'; '.join(sorted(conditions))}. A comparison needs one suite, protocol and degradation.")
+    names = [result.test_set for result in benchmarks[0].results]
+    first = [*names, MACRO, POOLED]
+    columns = {one.detector: [*(percent(one[name].ap) for name in names), percent(one.macro), percent(one.pooled)] for one in benchmarks}
+    trial = "" if all(one.is_result for one in benchmarks) else " -- NOT A RESULT: limited"
+    title = f"Average precision on {conditions.pop()}{trial}"
+    failed = [f"{one.detector}: {count} images failed" for one in benchmarks if (count := sum(r.n_failed for r in one.results))]
+    notes = ["Percent, with 95 % bootstrap intervals over photographs.", *failed, *suite_notes(benchmarks[0].suite, names)]
+    pairs = [
+        [f"{a} minus {b}", points(difference), "yes" if difference.excludes_zero else "no"]
+        for (a, b), difference in differences(benchmarks).items()
+    ]
+    pair_head = ["macro mean AP, points", "difference", "beyond chance"]
+    if style == "latex":
+        body = tabulate(_rows(first, columns), ["test set", *columns], tablefmt="latex_booktabs", disable_numparse=True)
+        comments = [title, *notes, *(f"{pair}: {value}, beyond chance: {sure}" for pair, value, sure in pairs)]
+        return "\n".join(["% " + comments[0], body, *("% " + line for line in comments[1:])])
+    blocks = [
+        tabulate(_rows(first, chunk), ["test set", *chunk], tablefmt="github", disable_numparse=True) for chunk in _chunks(first, columns)
+    ]
+    return "\n\n".join([title, *blocks, tabulate(pairs, pair_head, tablefmt="github", disable_numparse=True), "\n".join(notes)])
+
+
+def differences(benchmarks: Sequence[Benchmark]) -> dict[tuple[str, str], Interval]:
+    """(a, b) -> macro mean AP of a minus that of b, both on the same bootstrap draws; the better one is a."""
+    ordered = sorted(benchmarks, key=lambda one: (-one.macro.value, one.detector))
+    return {(a.detector, b.detector): a.drawn.minus(b.drawn) for a, b in combinations(ordered, 2)}
+
+
+def csv_of(benchmarks: Sequence[Benchmark]) -> str:
+    """One header, a row per detector and test set, and two for the means; figures are fractions."""
+    buffer = io.StringIO()
+    rows = [row for one in benchmarks for row in (*records_of(one), *_mean_records(one))]
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue().rstrip("\n")
+
+
+def records_of(benchmark: Benchmark) -> list[dict[str, Any]]:
+    """A flat row per test set, for CSV and data frames: fractions, None where a figure or a bound does not exist."""
+    rows = []
+    for r in benchmark.results:
+        row: dict[str, Any] = {"detector": r.detector, "suite": r.suite, "test_set": r.test_set, "protocol": r.protocol}
+        row |= {"degradation": r.degradation, "n_real": r.n_real, "n_fake": r.n_fake, "n_failed": r.n_failed, "is_result": r.is_result}
+        for name in COLUMNS:
+            row |= _figure(name, getattr(r.metrics, name))
+        rows.append(row)
+    return rows
+
+
+def _mean_records(benchmark: Benchmark) -> list[dict[str, Any]]:
+    empty = dict.fromkeys(records_of(benchmark)[0])
+    named = {"detector": benchmark.detector, "suite": benchmark.suite}
+    return [
+        {**empty, **named, "test_set": title, **_figure("ap", mean)}
+        for title, mean in ((MACRO, benchmark.macro), (POOLED, benchmark.pooled))
+    ]
+
+
+def _figure(name: str, interval: Interval) -> dict[str, float | None]:
+    value, low, high = plain([interval.value, interval.low, interval.high])
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _rows(first: Sequence[str], columns: dict[str, list[str]]) -> list[tuple[str, ...]]:
+    return list(zip(first, *columns.values(), strict=True))
+
+
+def _chunks(first: Sequence[str], columns: dict[str, list[str]]) -> list[dict[str, list[str]]]:
+    """Detectors in groups whose table is at most WIDTH wide."""
+    chunks: list[dict[str, list[str]]] = []
+    used = WIDTH
+    for name, cells in columns.items():
+        wide = 3 + max(len(name), *map(len, cells))
+        if used + wide > WIDTH:
+            chunks.append({})
+            used = 4 + max(map(len, first))
+        chunks[-1][name] = cells
+        used += wide
+    return chunks
