@@ -1,4 +1,4 @@
-"""`python -m cnndetect.score FILE|FOLDER ...`: images in, a line each out; in Python, `cnndetect.score` stays callable.
+"""`python -m cnndetect.score`, the same as `cnndetect score`; in Python, `cnndetect.score` stays callable.
 
 A sub-module takes the place of the function of the same name once it is imported. So this module can be called, and
 is then the function: `cnndetect.score(img)` works whatever was imported before.
@@ -11,10 +11,12 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from cnndetect.score_command import main
+from cnndetect.cli.main import alias
 from cnndetect.scoring import score
 
 __all__ = ["main", "score"]
+
+main = alias("score")
 
 
 class _CallableModule(ModuleType):

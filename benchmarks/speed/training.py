@@ -29,7 +29,7 @@ from cnndetect.train.config import TrainConfig
 from cnndetect.train.data import Batch, Split, load_splits, scan_split, train_batches
 from cnndetect.train.distributed import World, choose_device
 from cnndetect.train.loop import _step
-from cnndetect.train.options import config_from, make_parser
+from cnndetect.train.options import parse
 from cnndetect.train.record import device_words
 from cnndetect.train.run_state import Run, start_or_resume
 from cnndetect.train.stages import set_training
@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = options.data or draw_photographs(Path(folder) / "photographs", size_px=options.size_px)
         given = ["--data", str(root), "--name", "speed", "--out", folder, "--init", "random", "--cache-mb", "0", *words]
-        config = config_from(make_parser().parse_args(given))
+        config = parse(given)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         samples = {split: scan_split(root, split, ()) for split in ("train", "val")}

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from cnndetect.data.folders import find_sets
 from cnndetect.errors import LayoutError, ProtocolError, lookup
 from cnndetect.train.config import TrainConfig, as_plain, changed_fields, with_defaults
-from cnndetect.train.options import config_from, make_parser
+from cnndetect.train.options import config_from
 from cnndetect.train.recipes import RECIPES
 from cnndetect.train.run_state import BEST, LAST, RECORD
 
@@ -31,7 +33,9 @@ CLASS_SEED = 0
 FINISHED, INTERRUPTED, MISSING, CONFLICT = "finished", "interrupted", "missing", "another configuration"
 
 _NAME = re.compile(rf"({'|'.join(TRUNKS)})-({'|'.join(map(re.escape, AUGMENTATIONS))})-c(\d+|{ALL})-s(\d+)")
-_OWN = ("name", "seed", "recipe", "rerun", "dry_run", "json", "blur_probability", "jpeg_probability")
+
+# Flags of the trainer that the grid sets, cell by cell.
+OWN = ("data", "out", "name", "seed", "recipe", "classes", "blur_probability", "jpeg_probability")
 
 
 @dataclass(frozen=True)
@@ -45,22 +49,17 @@ class Condition:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training run of the grid. arguments: those of ``python -m cnndetect.train``."""
+    """One training run of the grid, and its configuration."""
 
     condition: Condition
     seed: int
     classes: tuple[str, ...]  # empty: all
-    arguments: tuple[str, ...]
+    config: TrainConfig
 
     @property
     def name(self) -> str:
         """Folder of the run, and name of its detector."""
         return cell_name(self.condition, self.seed)
-
-    @property
-    def config(self) -> TrainConfig:
-        """What the trainer makes of the arguments. Raises ProtocolError, UnknownNameError."""
-        return config_from(make_parser().parse_args(list(self.arguments)))
 
 
 def cell_name(condition: Condition, seed: int) -> str:
@@ -136,27 +135,28 @@ def make_cells(
     classes: dict[str, tuple[str, ...]],
     diversity_augmentation: str,
     mini: bool = False,
-    flags: Sequence[str] = (),
+    flags: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Cell]:
     """Every cell once, seed by seed, so that an early stop leaves whole rows of few seeds.
 
-    classes: what ``nested_classes`` gives.  flags: of the trainer, for every cell. Raises ProtocolError for flags that are the
-    grid's own, UnknownNameError for an unknown trunk, augmentation or recipe.
+    classes: what ``nested_classes`` gives.  flags: of the trainer by field, for every cell. Raises ProtocolError for one that is
+    the grid's own, UnknownNameError for an unknown trunk, augmentation or recipe.
     """
     lookup("trunk", TRUNKS, trunk)
+    taken = [name for name in flags if name in OWN]
+    if taken:
+        raise ProtocolError(f"--{taken[0].replace('_', '-')} is set by the grid, cell by cell. Leave it out.")
     for name in (*augmentations, diversity_augmentation):
         lookup("augmentation", dict.fromkeys(AUGMENTATIONS), name)
     conditions = [Condition(trunk, name, ALL) for name in augmentations] if ALL in classes else []
     conditions += [Condition(trunk, diversity_augmentation, count) for count in classes if set(classes) != {ALL}]
-    where = ("--data", str(data), "--out", str(out))
     cells = []
     for seed in dict.fromkeys(seeds):
         for condition in dict.fromkeys(conditions):
             chosen = classes[condition.classes]
-            subset = ("--classes", ",".join(chosen)) if chosen else ()
-            named = ("--name", cell_name(condition, seed), *_recipe(condition, mini), *subset, "--seed", str(seed))
-            cells.append(Cell(condition, seed, chosen, (*where, *named, *flags)))
-    _check_flags(flags)
+            subset = {"classes": chosen} if chosen else {}
+            own = {"data": data, "out": out, "name": cell_name(condition, seed), "seed": seed, **_recipe(condition, mini), **subset}
+            cells.append(Cell(condition, seed, chosen, config_from({**flags, **own})))
     return cells
 
 
@@ -181,22 +181,14 @@ def state_of(cell: Cell, names: Sequence[str]) -> tuple[str, str]:
     return (FINISHED, "") if ended else (INTERRUPTED, f"{record['epochs']} epochs done")
 
 
-def _recipe(condition: Condition, mini: bool) -> tuple[str, ...]:
+def _recipe(condition: Condition, mini: bool) -> dict[str, Any]:
     """A recipe of the trainer; where it is not one of Wang et al., their augmentation takes the place of its own."""
     wang = f"wang2020-{condition.augmentation}"
     if condition.trunk == "wang2020":
-        return ("--recipe", f"mini-{condition.augmentation}" if mini else wang)
+        return {"recipe": f"mini-{condition.augmentation}" if mini else wang}
     augment = RECIPES[wang].augment
-    probabilities = ("--blur-probability", str(augment.blur_probability), "--jpeg-probability", str(augment.jpeg_probability))
-    return ("--recipe", f"mini-{TRUNKS[condition.trunk]}" if mini else TRUNKS[condition.trunk], *probabilities)
-
-
-def _check_flags(flags: Sequence[str]) -> None:
-    plain = vars(make_parser().parse_args(["--data", "x", "--name", "x"]))
-    given = vars(make_parser().parse_args(["--data", "x", "--name", "x", *flags]))
-    own = [name for name in _OWN if given[name] is not plain[name] and str(given[name]) != str(plain[name])]
-    if own:
-        raise ProtocolError(f"--{own[0].replace('_', '-')} is set by the grid, cell by cell. Leave it out.")
+    probabilities = {"blur_probability": augment.blur_probability, "jpeg_probability": augment.jpeg_probability}
+    return {"recipe": f"mini-{TRUNKS[condition.trunk]}" if mini else TRUNKS[condition.trunk], **probabilities}
 
 
 def _read_record(path: Path) -> dict | None:

@@ -1,23 +1,15 @@
-"""Runs and results of an ablation grid in, ``docs/results.md`` and its figures out; every word about numbers is computed.
-
-    python -m cnndetect.ablation.page --runs RUNS --results DIR --out docs/results.md
-
-``--runs`` renews the summaries of the runs in ``benchmarks/campaigns/grid/``; without it the page is made from the summaries that
-are there, so tracked files alone are enough. Runs come from ``python -m cnndetect.ablation.run``, results from its ``score``.
-``--pack`` keeps the cells' results in one small archive, which ``--results`` takes as well as a folder.
-"""
+"""The page of an ablation grid, ``docs/results.md``, and its figures: every word about numbers is computed."""
 
 from __future__ import annotations
 
-import argparse
 import io
 import math
 import os
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -30,7 +22,7 @@ from cnndetect.bench.reported import ReportedRow, read_reported
 from cnndetect.bench.suites import FAMILY_ORDER
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.data.official.catalog import suite_notes
-from cnndetect.errors import CnndetectError, DataError
+from cnndetect.errors import DataError
 from cnndetect.files import write_whole
 from cnndetect.images import open_image
 from cnndetect.metrics.intervals import DRAWS
@@ -42,24 +34,33 @@ COLOURS = 128
 SOURCE = "paper"  # of the reported rows
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write the page; 0 done, 1 failed."""
-    options = _parser().parse_args(arguments)
-    try:
-        without = collect(options.runs, options.summaries) if options.runs else {}
-        if options.pack:
-            pack_results(options.results, options.pack)
-            options.results = options.pack
-        with unpacked(options.results) as results:
-            grid = read_grid(options.summaries, results, suite=options.suite, protocol=options.protocol, draws=options.draws)
-        size = write(grid, options)
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    for name, why in {**without, **grid.left_out}.items():
-        print(f"left out: {name}: {why}", file=sys.stderr)
-    print(f"wrote {options.out}, {sum(len(row.seeds) for row in grid.rows.values())} runs, figures of {size / 1024:.0f} KB")
-    return 0
+@dataclass(frozen=True)
+class PageOptions:
+    """results: what the grid's scores were written to, or --pack of it.  runs: what the grid wrote; renews the summaries.
+
+    pack: an archive to keep the results in.  suite: needed where the results are of several.  draws: of the bootstrap.
+    """
+
+    results: Path
+    runs: Path | None = None
+    pack: Path | None = None
+    summaries: Path = ROOT / "benchmarks" / "campaigns" / "grid"
+    out: Path = ROOT / "docs" / "results.md"
+    reported: Path | None = None
+    suite: str | None = None
+    protocol: str = "nocrop"
+    draws: int = DRAWS
+
+
+def make_page(options: PageOptions) -> tuple[Grid, int, dict[str, str]]:
+    """Write the page; returns the grid, the bytes of its figures, and what was left out, with the reason."""
+    without = collect(options.runs, options.summaries) if options.runs else {}
+    if options.pack:
+        pack_results(options.results, options.pack)
+        options = replace(options, results=options.pack)
+    with unpacked(options.results) as results:
+        grid = read_grid(options.summaries, results, suite=options.suite, protocol=options.protocol, draws=options.draws)
+    return grid, write(grid, options), {**without, **grid.left_out}
 
 
 def pack_results(results: Path, archive: Path) -> None:
@@ -72,7 +73,7 @@ def pack_results(results: Path, archive: Path) -> None:
     cells = [folder for folder in sorted(results.iterdir()) if parse_name(folder.name)] if results.is_dir() else []
     files = [path for folder in cells for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".npz")]
     if not files:
-        raise DataError(f"{results} holds no results of a grid. Make some with: python -m cnndetect.ablation.run score")
+        raise DataError(f"{results} holds no results of a grid. Make some with: cnndetect ablation score")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:xz") as packed:
         for path in files:
@@ -95,7 +96,7 @@ def unpacked(results: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def write(grid: Grid, options: argparse.Namespace) -> int:
+def write(grid: Grid, options: PageOptions) -> int:
     """The page and its figures, each whole or not at all; returns the bytes of the figures."""
     figures = options.out.parent / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -107,13 +108,13 @@ def write(grid: Grid, options: argparse.Namespace) -> int:
                 name = f"grid-{trunk}-{kind}.png"
                 size += _draw(grid, rows, kind, figures / name)
                 parts.append(_section(grid, trunk, kind, rows, f"figures/{name}"))
-    parts += [_findings(grid), _reported(options.reported), _runs(grid, options)]
+    parts += [_findings(grid), _reported(options.reported or reported_file()), _runs(grid, options)]
     write_whole(options.out, "\n\n".join(parts).encode() + b"\n")
     return size
 
 
-def _head(grid: Grid, options: argparse.Namespace) -> str:
-    command = f"python -m cnndetect.ablation.page --results {_shown(options.results)} --out {_shown(options.out)}"
+def _head(grid: Grid, options: PageOptions) -> str:
+    command = f"cnndetect ablation page --results {_shown(options.results)} --out {_shown(options.out)}"
     given = {"--suite": (options.suite, None), "--protocol": (options.protocol, "nocrop"), "--draws": (options.draws, DRAWS)}
     command += "".join(f" {flag} {value}" for flag, (value, default) in given.items() if value != default)
     seeds = sorted({len(row.seeds) for row in grid.rows.values()})
@@ -175,7 +176,7 @@ def _reported(path: Path) -> str:
     ])  # fmt: skip
 
 
-def _runs(grid: Grid, options: argparse.Namespace) -> str:
+def _runs(grid: Grid, options: PageOptions) -> str:
     head = ["run", "recipe", "images", "epochs", "best", "val accuracy, %", "val AP, %", "minutes", "ended by", "weights"]
     table, commands = [], []
     shown = dict.fromkeys(row.condition for trunk in grid.trunks for row in [*grid.augmentations(trunk), *grid.diversity(trunk)])
@@ -248,21 +249,3 @@ def _shown(path: Path) -> str:
     # Places outside the repository are of one machine.
     found = path.resolve()
     return found.relative_to(ROOT).as_posix() if found.is_relative_to(ROOT) else found.name
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cnndetect.ablation.page", description="Write the page of an ablation grid.")
-    parser.add_argument("--runs", type=Path, default=None, metavar="RUNS", help="what the grid wrote; renews the summaries")
-    parser.add_argument("--results", type=Path, required=True, metavar="DIR|FILE", help="what the grid's score wrote, or --pack of it")
-    parser.add_argument("--pack", type=Path, default=None, metavar="FILE.tar.xz", help="keep the results there; the page names this file")
-    parser.add_argument("--summaries", type=Path, default=ROOT / "benchmarks" / "campaigns" / "grid", metavar="DIR")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md", metavar="FILE")
-    parser.add_argument("--reported", type=Path, default=reported_file(), metavar="FILE")
-    parser.add_argument("--suite", default=None, help="needed where the results are of several suites")
-    parser.add_argument("--protocol", default="nocrop", help="default: %(default)s")
-    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help="of the bootstrap (default: %(default)s)")
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,11 +5,9 @@ Average precision does not see this: a detector may rank perfectly and still cal
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +17,12 @@ from tqdm import tqdm
 
 from cnndetect.data.folders import PHOTO_MARK, Sample, fingerprint
 from cnndetect.detectors.base import Detector
-from cnndetect.detectors.registry import load
 from cnndetect.errors import DataError, ProtocolError
 from cnndetect.images import list_images
-from cnndetect.paths import ALARMS, results_root
+from cnndetect.paths import ALARMS
 from cnndetect.scoring.batches import Conditions, score_set
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
-
-EXAMPLES = """examples:
-  python -m cnndetect.bench alarms --photos MY-CAMERA
-  python -m cnndetect.bench alarms --photos MY-CAMERA --detector progan8-npr --degradation none jpeg_75 blur_1
-  python -m cnndetect.bench alarms --photos PHOTOS/cat PHOTOS/dog --split test --json
-"""
 
 
 @dataclass(frozen=True)
@@ -109,43 +100,13 @@ def false_alarms(
     return counted
 
 
-def alarms_parser() -> argparse.ArgumentParser:
-    """The options of the count."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.bench alarms", description="Share of real photographs called fake at the frozen threshold.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-    )  # fmt: skip
-    parser.add_argument("--photos", nargs="+", required=True, metavar="DIR", help="folders of real photographs, searched through")
-    parser.add_argument("--detector", action="append", default=None, metavar="NAME|FILE|MODULE:FACTORY", help="repeatable")
-    parser.add_argument("--degradation", nargs="+", default=["none", "jpeg_75"], metavar="NAME", help="default: none jpeg_75")
-    parser.add_argument("--split", default=None, metavar="NAME", help="of numbered photographs: train, validation or test")
-    parser.add_argument("--limit", type=int, default=None, metavar="N", help="photographs of each folder, evenly chosen")
-    parser.add_argument("--results", default=None, metavar="DIR", help="where scores are kept (default: see cnndetect/paths.py)")
-    parser.add_argument("--seed", type=int, default=0, help="of random degradations")
-    parser.add_argument("--device", default=None, help="cpu, cuda ... (default: cuda where there is one)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def run_alarms(options: argparse.Namespace) -> int:
-    """Score, count, print: 0 done, 1 some images failed."""
-    rows = [
-        row
-        for name in options.detector or [None]
-        for row in false_alarms(
-            load(name, device=options.device), options.photos, degradations=options.degradation, split=options.split,
-            limit=options.limit, seed=options.seed, results=results_root(options.results), progress=True,
-        )
-    ]  # fmt: skip
-    if options.json:
-        print(json.dumps([asdict(row) for row in rows], indent=1, sort_keys=True))
-    else:
-        head = ["detector", "degradation", "images", "photographs", "failed", "called fake"]
-        cells = [
-            [r.detector, r.degradation, r.images, r.photographs, r.failed, f"{r.called_fake:.1%} [{r.low:.1%}, {r.high:.1%}]"] for r in rows
-        ]
-        print(tabulate(cells, head, tablefmt="github"))
-    return 1 if any(row.failed for row in rows) else 0
+def as_text(rows: Sequence[Alarms]) -> str:
+    """A table, one row a detector and degradation."""
+    head = ["detector", "degradation", "images", "photographs", "failed", "called fake"]
+    cells = [
+        [r.detector, r.degradation, r.images, r.photographs, r.failed, f"{r.called_fake:.1%} [{r.low:.1%}, {r.high:.1%}]"] for r in rows
+    ]
+    return tabulate(cells, head, tablefmt="github")
 
 
 def _samples(photos: Sequence[str | Path], split: str | None, limit: int | None) -> tuple[Sample, ...]:

@@ -33,6 +33,9 @@ _EXACT = 1e-3
 
 _RAISES, _LOWERS = (214, 60, 30), (40, 100, 190)
 
+# A drawing is no smaller than this on its longer side.
+LEAST_PX = 512
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -173,11 +176,19 @@ def overlay(img: Any, explanation: Explanation, *, scale: float | None = None) -
 
 
 def save_overlay(img: Any, explanation: Explanation, path: str | Path) -> None:
-    """Write the image and its overlay side by side as PNG, whole or not at all. Raises DataError."""
+    """Write the image and its overlay side by side, whole or not at all; small images are enlarged to LEAST_PX.
+
+    path: its suffix is the format, .png, .jpg or .webp.  Raises DataError.
+    """
     array, target = to_rgb_array(img), Path(path)
-    both = np.concatenate([array, overlay(array, explanation)], axis=1)
+    both = Image.fromarray(np.concatenate([array, overlay(array, explanation)], axis=1))
+    times = max(1, -(-LEAST_PX // max(array.shape[:2])))
+    both = both.resize((both.width * times, both.height * times), Image.Resampling.NEAREST)
+    kind = Image.registered_extensions().get(target.suffix.lower())
+    if kind is None:
+        raise DataError(f"{target} cannot be written: no image format is called {target.suffix!r}. Expected .png, .jpg or .webp.")
     try:
-        write_whole(target, lambda temporary: Image.fromarray(both).save(temporary, format="png"))
+        write_whole(target, lambda temporary: both.save(temporary, format=kind))
     except OSError as error:
         raise DataError(
             f"{target} cannot be written: {error.strerror or error}. Expected a file in a folder that you may write to."

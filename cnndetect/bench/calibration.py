@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-from tabulate import tabulate
 
 from cnndetect.bench.store import read_runs
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.calibration import calibrated
-from cnndetect.detectors.registry import load
-from cnndetect.errors import CnndetectError, DataError
+from cnndetect.errors import DataError
 from cnndetect.metrics import accuracy_at, figures, rank
 from cnndetect.metrics.calibration import calibrate
 from cnndetect.metrics.intervals import SetScores
-from cnndetect.paths import reference_results_root
-
-EXAMPLES = """examples:
-  python -m cnndetect.bench.calibration --detector progan8-r50-bj01
-  python -m cnndetect.bench.calibration --detector runs/mine/best.safetensors --results results --protocol crop224
-  python -m cnndetect.bench.calibration --detector fusion.json --results results --json
-"""
 
 
 @dataclass(frozen=True)
@@ -72,32 +58,3 @@ def calibration_rows(detector: Detector, results: Path, *, protocol: str = "nocr
             f"Make them with: python -m cnndetect.bench --detector ... --protocol {protocol} --results {results}"
         )
     return rows
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the expected calibration error of stored scores before and after calibration; nothing is scored."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.bench.calibration", description=main.__doc__,
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-    )  # fmt: skip
-    parser.add_argument("--detector", default=None, metavar="NAME|FILE", help="default: the bundled one")
-    parser.add_argument("--results", default=None, type=Path, metavar="DIR", help="default: the results that ship with the package")
-    parser.add_argument("--protocol", default="nocrop", help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
-    try:
-        detector = load(options.detector, device="cpu")
-        rows = calibration_rows(detector, options.results or reference_results_root(), protocol=options.protocol)
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    plain = [asdict(row) for row in rows]
-    if options.json:
-        print(json.dumps({"detector": detector.name, "protocol": options.protocol, "sets": plain}, indent=2, sort_keys=True))
-    else:
-        print(tabulate(plain, headers="keys", tablefmt="github", floatfmt=".3f"))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,6 @@ two detectors whose intervals overlap may still be told apart. No network and no
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,9 +14,8 @@ from pathlib import Path
 from cnndetect.bench.store import families, lacking, one_suite, read_runs
 from cnndetect.bench.tables import markdown, points
 from cnndetect.errors import DataError, lookup
-from cnndetect.files import json_text, plain
+from cnndetect.files import plain
 from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, draw_average_precisions, percentile_interval
-from cnndetect.paths import reference_results_root
 
 # From so many pairs on, the table says what they mean together.
 MANY_PAIRS = 4
@@ -161,36 +159,6 @@ def as_plain(found: Paired) -> dict:
             for c in found.comparisons
         ],
     }  # fmt: skip
-
-
-def paired_parser() -> argparse.ArgumentParser:
-    """Options of ``python -m cnndetect.bench paired``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.bench paired",
-        description="Differences between detectors on the same images, by a paired bootstrap.",
-        epilog="example:\n  python -m cnndetect.bench paired --results benchmarks/results --suite mini",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--results", default=None, type=Path, metavar="DIR", help="default: the results that ship with the package")
-    parser.add_argument("--detector", nargs="+", action="extend", default=[], metavar="NAME", help="default: every detector with results")
-    parser.add_argument("--suite", default=None, metavar="NAME", help="such as mini or mini@2 (default: the one that is there)")
-    parser.add_argument("--protocol", default="nocrop", help="default: %(default)s")
-    parser.add_argument("--degradation", default="none", metavar="NAME", help="default: %(default)s")
-    parser.add_argument("--draws", type=int, default=DRAWS, metavar="N", help="of the bootstrap (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="fractions, for machines")
-    return parser
-
-
-def run_paired(options: argparse.Namespace) -> int:
-    """Print the tables; 0."""
-    found = paired(
-        options.results or reference_results_root(), options.detector, suite=options.suite, protocol=options.protocol,
-        degradation=options.degradation, draws=options.draws, seed=options.seed,
-    )  # fmt: skip
-    print(json_text(as_plain(found)) if options.json else paired_table(found))
-    return 0
 
 
 def _note(found: Paired) -> str:

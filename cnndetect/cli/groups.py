@@ -9,14 +9,17 @@ import click
 
 
 class Verbs(click.Group):
-    """verbs: name -> (module:command, one line of help).  default: the verb of a call that starts with an option, or is empty.
+    """verbs: name -> (module:command, one line of help).  default: the verb of a call that starts with an option, or is empty.  also: older names.
 
     A default verb's options may follow the group's own name: ``cnndetect bench --suite mini`` is ``cnndetect bench run --suite mini``.
     """
 
-    def __init__(self, name: str, verbs: dict[str, tuple[str, str]], *, default: str | None = None, help: str, epilog: str = "") -> None:
+    def __init__(
+        self, name: str, verbs: dict[str, tuple[str, str]], *, default: str | None = None, also: dict[str, str] | None = None,
+        help: str, epilog: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(name, help=help, epilog=epilog or None, no_args_is_help=default is None)
-        self.verbs, self.default = verbs, default
+        self.verbs, self.default, self.also = verbs, default, also or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.verbs)
@@ -33,6 +36,7 @@ class Verbs(click.Group):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        args = [self.also.get(args[0], args[0]), *args[1:]]
         if args[0] not in self.verbs:
             near = difflib.get_close_matches(args[0], self.verbs, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -45,7 +49,9 @@ class Verbs(click.Group):
         if self.default and (command := self.get_command(ctx, self.default)):
             params = [*(param for param in command.params if isinstance(param, click.Option)), *params]
         rows = [row for param in params if (row := param.get_help_record(ctx))]
-        with formatter.section(f"Options of {self.default!r}, which is meant where no verb is given" if self.default else "Options"):
+        with formatter.section(
+            f"Options of {self.default!r}, which is meant where none of the verbs below is given" if self.default else "Options"
+        ):
             formatter.write_dl(rows)
         with formatter.section("Verbs"):
             formatter.write_dl([(name, text) for name, (_, text) in self.verbs.items()])

@@ -15,6 +15,17 @@ from cnndetect.cli.guard import guarded
 cnndetect = Verbs(
     "cnndetect",
     {
+        "score": ("cnndetect.cli.score:score", "score images: a line each"),
+        "bench": ("cnndetect.cli.bench:bench", "average precision of detectors on generator families"),
+        "leaderboard": ("cnndetect.cli.bench:leaderboard", "the same as bench leaderboard"),
+        "compare": ("cnndetect.cli.bench:compare", "the same as bench compare"),
+        "robustness": ("cnndetect.cli.bench:robustness", "the same as bench robustness"),
+        "report": ("cnndetect.cli.report:report", "one HTML page from stored results"),
+        "train": ("cnndetect.cli.train:train", "train a detector"),
+        "audit": ("cnndetect.cli.audit:audit", "can real and fake be told apart by their files?"),
+        "data": ("cnndetect.cli.data:data", "the released images: list, fetch, verify"),
+        "zoo": ("cnndetect.cli.zoo:zoo", "train small generators and build test sets"),
+        "ablation": ("cnndetect.cli.ablation:ablation", "train a grid of detectors, and score it"),
         "detectors": ("cnndetect.cli.detectors:detectors", "list, fetch, pack, calibrate and fuse detectors"),
     },
     help="Score images for traces of CNN generators, and compare the detectors that do it.",

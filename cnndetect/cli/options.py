@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+
+from cnndetect.errors import lookup as lookup
 
 Decorator = Callable[[Callable], Callable]
 
@@ -28,6 +32,16 @@ class Count(click.ParamType):
         if not str(value).isdigit() or int(value) < self.least:
             self.fail(f"got {value!r}, expected a whole number >= {self.least}{' or none' if self.none else ''}", param, ctx)
         return int(value)
+
+
+class Names(click.ParamType):
+    """Names with commas between them."""
+
+    name = "A,B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        return names or self.fail(f"got {value!r}, expected names such as stylegan,biggan", param, ctx)
 
 
 def detector(help: str = "repeatable (default: the bundled one)") -> Decorator:
@@ -62,3 +76,16 @@ max_images = click.option("--max-images", type=Count(), help="the same share of 
 def print_json(content: Any) -> None:
     """The answer of a verb that was given --json."""
     click.echo(json.dumps(content, indent=1, sort_keys=True))
+
+
+def shown_command(ctx: click.Context) -> str:
+    """The command line of a verb, without what is at its default."""
+    words = [ctx.command_path]
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if ctx.get_parameter_source(param.name or "") is not ParameterSource.COMMANDLINE:
+            continue
+        flag = [] if isinstance(param, click.Argument) else [param.opts[0]]
+        many = value if isinstance(value, tuple) else (value,)
+        words += flag if getattr(param, "is_flag", False) else [word for one in many for word in (*flag, str(one))]
+    return " ".join(words[:1]) + (" " + shlex.join(words[1:]) if words[1:] else "")

@@ -34,7 +34,7 @@ class Inputs:
     folders: tuple[Path, ...]
     draws: int
     seed: int
-    most_images: int = MOST_IMAGES
+    most_images: int | None = MOST_IMAGES
 
     @property
     def rows(self) -> Mapping[str, Mapping[str, Run]]:
@@ -68,8 +68,8 @@ class Inputs:
             return f"The images of {self.base.suite} are not here. Where they are, run: {shown}"
         first = next(iter(self.rows.values()))
         count = sum(run.result.n_real + run.result.n_fake for run in first.values())
-        if count > self.most_images:
-            return f"{count:,} images would take long. Raise `--most-images` ({self.most_images}), or run: {shown}"
+        if self.most_images is not None and count > self.most_images:
+            return f"{count:,} images would take long. Raise `--max-images` ({self.most_images}), or run: {shown}"
         return None
 
     def average_precision(self, detector: str, family: str) -> Interval | None:
@@ -88,7 +88,7 @@ def read_inputs(
     suites: Sequence[str] = (),
     draws: int = DRAWS,
     seed: int = 0,
-    most_images: int = MOST_IMAGES,
+    most_images: int | None = MOST_IMAGES,
 ) -> Inputs:
     """Find the suite and its stored results.
 

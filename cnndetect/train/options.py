@@ -1,149 +1,200 @@
-"""Command-line words enter, a TrainConfig leaves; a flag that is given wins over the recipe."""
+"""Flags of a training run, made from the fields of TrainConfig: one a field, those of its nested records among them.
+
+A new field of the configuration is a new flag; only a line of help is to be added here. A flag that is given wins over the recipe.
+"""
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
+import dataclasses
+import shlex
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from cnndetect import paths
-from cnndetect.errors import lookup
-from cnndetect.train.architectures import ARCHITECTURES
-from cnndetect.train.config import AMP, BALANCES, TrainConfig
-from cnndetect.train.plateau import PlateauRule
+from cnndetect.errors import ProtocolError, lookup
+from cnndetect.train.config import TrainConfig
 from cnndetect.train.recipes import RECIPES
-from cnndetect.train.stages import OPTIMIZERS
 
-EXAMPLES = """\
-examples:
-  python -m cnndetect.train --data progan --name blur-jpeg-0.1 --recipe wang2020-blur-jpeg-0.1
-  python -m cnndetect.train --data small --name mini --recipe mini-blur-jpeg-0.1 --init random --lr 3e-4
-  python -m cnndetect.train --data small --name npr --recipe mini-npr --max-epochs 10
-  torchrun --nproc-per-node 4 -m cnndetect.train --data progan --name fast --amp bf16 --channels-last
-
-The same command continues a run that was killed; a finished run is not repeated without --rerun.
-"""
-
-_AUGMENT = (
-    "resize_px",
-    "crop_px",
-    "blur_probability",
-    "blur_sigma_px",
-    "jpeg_probability",
-    "jpeg_quality",
-    "flip",
-    "jitter",
-)
-_PLATEAU = ("patience", "min_improvement", "later_min_improvement", "lr_factor", "stop_below_lr")
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of `python -m cnndetect.train`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m cnndetect.train",
-        description="Train a detector on ROOT/{train,val}/class/{0_real,1_fake}.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_run(parser.add_argument_group("what"))
-    _add_recipe(parser.add_argument_group("recipe (default: that of --recipe)"))
-    _add_schedule(parser.add_argument_group("optimiser and schedule"))
-    _add_machine(parser.add_argument_group("machine"))
-    return parser
+HELP = {
+    "data": "folder with train/ and val/",
+    "name": "of this run, a folder of --out",
+    "out": "where runs are kept (default: runs/ below CNNDETECT_RESULTS)",
+    "classes": "only these class folders (default: all)",
+    "max_images": "of train/, the same share of every class (default: all)",
+    "max_val_images": "of val/, likewise; every epoch sees them all (default: all)",
+    "recipe": f"one of {', '.join(RECIPES)}",
+    "resize_px": "shorter side before the crop, or none",
+    "jitter": "of brightness, contrast and saturation",
+    "balance": "over- or undersample real and fake: none, over or under",
+    "arch": "a network of detectors/networks, such as resnet50 or npr",
+    "init": "imagenet, random or a weights file",
+    "fc_deviation": "of the fresh classifier's weights",
+    "momentum": "of sgd",
+    "optimizer": "adam or sgd",
+    "lr_step_epochs": "fall every N epochs (default: on plateaus)",
+    "batch_size": "of all processes",
+    "later_min_improvement": "after the first fall",
+    "max_seconds": "time budget over all starts",
+    "device": "auto, cpu, cuda or cuda:N",
+    "amp": "none or bf16",
+    "threads": "of torch on a CPU (default: torch's choice)",
+    "workers": "decoding processes",
+    "cache_mb": "decoded images kept",
+    "checkpoint_steps": "also every N steps",
+}
 
 
-def config_from(options: argparse.Namespace) -> TrainConfig:
-    """Recipe first, its settings next, then every flag that was given."""
-    given: dict[str, Any] = {key: value for key, value in vars(options).items() if value is not None}
-    name = given.get("recipe", TrainConfig.recipe)
-    changes: dict[str, Any] = {key: _one(given[key]) for key in _AUGMENT if key in given}
-    recipe = lookup("recipe", RECIPES, name)
-    augment = replace(recipe.augment, **changes)
-    settings = dict(recipe.settings)
-    plateau = replace(settings.pop("plateau", PlateauRule()), **{key: given[key] for key in _PLATEAU if key in given})
+@dataclass(frozen=True)
+class Flag:
+    """A field of TrainConfig, or of the record in its field ``inside``. kind: the annotation."""
 
-    other = ("rerun", "dry_run", "json", "augment", "plateau", *_AUGMENT, *_PLATEAU)
-    plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in {**settings, **given}.items() if key not in other
-    }
-    plain.setdefault("out", paths.results_root() / paths.RUNS)
-    return TrainConfig(**plain, augment=augment, plateau=plateau)
+    name: str
+    inside: str
+    kind: Any
+    default: Any
+
+    @property
+    def option(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
 
 
-def _add_run(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--data", type=Path, required=True, metavar="ROOT", help="folder with train/ and val/")
-    group.add_argument("--name", required=True, help="name of this run, a folder of --out")
-    group.add_argument("--out", type=Path, metavar="DIR", help="where runs are kept (default: CNNDETECT_RESULTS/runs)")
-    group.add_argument("--classes", type=_names, metavar="A,B", help="only these class folders")
-    group.add_argument("--max-images", type=int, metavar="N", help="of train/, the same share of every class (default: all)")
-    group.add_argument("--max-val-images", type=int, metavar="N", help="of val/, likewise; every epoch sees them all (default: all)")
-    group.add_argument("--rerun", action="store_true", help="start over, even when finished")
-    group.add_argument("--dry-run", action="store_true", help="print the plan and stop")
-    group.add_argument("--json", action="store_true", help="print the record as JSON")
+class _NoneOr(click.ParamType):
+    """A number, or the word "none"."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind, self.name = kind, f"{kind.__name__}|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return None if value in (None, "none") else click.types.convert_type(self.kind).convert(value, param, ctx)
 
 
-def _add_recipe(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--recipe", help=f"one of {', '.join(RECIPES)} (default {TrainConfig.recipe})")
-    group.add_argument("--resize-px", type=_whole_or_none, metavar="PX|none", help="shorter side before the crop")
-    group.add_argument("--crop-px", type=int, metavar="PX")
-    group.add_argument("--blur-probability", type=float, metavar="P")
-    group.add_argument("--blur-sigma-px", type=float, nargs=2, metavar=("LOW", "HIGH"))
-    group.add_argument("--jpeg-probability", type=float, metavar="P")
-    group.add_argument("--jpeg-quality", type=int, nargs=2, metavar=("LOW", "HIGH"))
-    group.add_argument("--flip", action=argparse.BooleanOptionalAction, default=None)
-    group.add_argument("--jitter", type=float, metavar="SHARE", help="of brightness, contrast and saturation")
-    group.add_argument("--balance", choices=BALANCES, help=f"over- or undersample real and fake (default {TrainConfig.balance})")
-    group.add_argument("--arch", help=f"one of {', '.join(ARCHITECTURES)} (default {TrainConfig.arch})")
-    group.add_argument("--init", metavar="imagenet|random|FILE", help=f"start (default {TrainConfig.init})")
-    group.add_argument("--fc-deviation", type=float, metavar="STD", help="of the fresh classifier's weights")
-    group.add_argument("--freeze-batchnorm", action=argparse.BooleanOptionalAction, default=None)
+class _Names(click.ParamType):
+    name = "A,B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return tuple(name for name in value.split(",") if name) if isinstance(value, str) else tuple(value)
 
 
-def _add_schedule(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--lr", type=float, metavar="STEP", help=f"step size (default {TrainConfig.lr})")
-    group.add_argument("--optimizer", choices=OPTIMIZERS, help=f"default {TrainConfig.optimizer}")
-    group.add_argument("--momentum", type=float, metavar="M", help=f"of sgd (default {TrainConfig.momentum})")
-    group.add_argument("--weight-decay", type=float, metavar="W", help=f"default {TrainConfig.weight_decay}")
-    group.add_argument("--lr-step-epochs", type=int, metavar="N", help="fall every N epochs (default: on plateaus)")
-    group.add_argument("--betas", type=float, nargs=2, metavar=("B1", "B2"), help=f"default {TrainConfig.betas}")
-    group.add_argument("--batch-size", type=int, metavar="N", help=f"of all processes (default {TrainConfig.batch_size})")
-    group.add_argument("--patience", type=int, metavar="EPOCHS", help=f"default {PlateauRule.patience}")
-    group.add_argument("--min-improvement", type=float, metavar="ACC", help=f"default {PlateauRule.min_improvement}")
-    group.add_argument(
-        "--later-min-improvement", type=float, metavar="ACC",
-        help=f"after the first fall (default {PlateauRule.later_min_improvement})",
-    )  # fmt: skip
-    group.add_argument("--lr-factor", type=float, metavar="F", help=f"default {PlateauRule.lr_factor}")
-    group.add_argument("--stop-below-lr", type=float, metavar="STEP", help=f"default {PlateauRule.stop_below_lr}")
-    group.add_argument("--max-epochs", type=int, metavar="N", help="default: none")
-    group.add_argument("--max-seconds", type=float, metavar="S", help="time budget over all starts (default: none)")
-    group.add_argument("--seed", type=int, help=f"default {TrainConfig.seed}")
+def flags() -> list[Flag]:
+    """One flag for every field that a command line can say; records in lists, such as stages, are the recipe's alone."""
+    found = []
+    for name, kind, default in _fields(TrainConfig):
+        inner = _record(kind)
+        if inner:
+            found += [Flag(field, name, hint, value) for field, hint, value in _fields(inner) if _type(hint)]
+        elif _type(kind):
+            found.append(Flag(name, "", kind, default))
+    return found
 
 
-def _add_machine(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--device", help="auto, cpu, cuda or cuda:N (default auto)")
-    group.add_argument("--amp", choices=AMP, help=f"default {TrainConfig.amp}")
-    group.add_argument("--channels-last", action=argparse.BooleanOptionalAction, default=None)
-    group.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
-    group.add_argument("--threads", type=int, metavar="N", help="of torch on CPU (default: torch's choice)")
-    group.add_argument("--workers", type=int, metavar="N", help=f"decoding processes (default {TrainConfig.workers})")
-    group.add_argument("--cache-mb", type=int, metavar="MB", help=f"decoded images kept (default {TrainConfig.cache_mb})")
-    group.add_argument("--checkpoint-seconds", type=float, metavar="S", help=f"default {TrainConfig.checkpoint_seconds:g}")
-    group.add_argument("--checkpoint-steps", type=int, metavar="N", help="also every N steps")
-    group.add_argument("--tensorboard", action=argparse.BooleanOptionalAction, default=None)
+def click_options(*, without: Sequence[str] = ()) -> list[click.Option]:
+    """The flags as options; a flag that is not given is None. without: names to leave out."""
+    return [_option(flag) for flag in flags() if flag.name not in without]
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name for name in text.split(",") if name)
+def given_flags(ctx: click.Context) -> dict[str, Any]:
+    """What was given on the command line, so that a None that was given is told from a flag that was not."""
+    names = {flag.name for flag in flags()}
+    from_words = click.core.ParameterSource.COMMANDLINE
+    return {name: value for name, value in ctx.params.items() if name in names and ctx.get_parameter_source(name) is from_words}
 
 
-def _whole_or_none(text: str) -> int | str:
-    # argparse cannot tell a None that was given from a flag that was not: the word stays until config_from.
-    return "none" if text == "none" else int(text)
+def config_from(given: Mapping[str, Any]) -> TrainConfig:
+    """Recipe first, its settings next, then every flag that was given. Raises UnknownNameError, ProtocolError."""
+    recipe = lookup("recipe", RECIPES, given.get("recipe", TrainConfig.recipe))
+    known = flags()
+    settings: dict[str, Any] = {**recipe.settings, "augment": recipe.augment}
+    for name, kind, default in _fields(TrainConfig):
+        inner = _record(kind)
+        changes = {flag.name: given[flag.name] for flag in known if flag.inside == name and flag.name in given}
+        if inner and changes:
+            settings[name] = replace(settings.get(name) or default or inner(), **changes)
+    plain = {flag.name: given[flag.name] for flag in known if not flag.inside and flag.name in given}
+    missing = [name for name in ("data", "name") if name not in plain]
+    if missing:
+        raise ProtocolError(f"--{missing[0]} is missing. Expected --data, a folder with train/ and val/, and --name of the run.")
+    return TrainConfig(**{"out": paths.results_root() / paths.RUNS, **settings, **plain})
 
 
-def _one(value: Any) -> Any:
-    if value == "none":
-        return None
-    return tuple(value) if isinstance(value, list) else value
+def parse(words: Sequence[str]) -> TrainConfig:
+    """The configuration of a command line.
+
+    >>> parse(["--data", "d", "--name", "n", "--out", "o", "--lr", "0.1"]).lr
+    0.1
+    """
+    command = click.Command("train", params=[*click_options()])
+    with command.make_context("train", list(words)) as ctx:
+        return config_from(given_flags(ctx))
+
+
+def words_of(config: TrainConfig) -> list[str]:
+    """A command line that ``parse`` makes the same configuration of.
+
+    >>> words_of(parse(["--data", "d", "--name", "n", "--out", "o", "--no-flip"]))[-1]
+    '--no-flip'
+    """
+    needed = {"data": config.data, "name": config.name, "out": config.out, "recipe": config.recipe, "seed": config.seed}
+    plain = config_from(needed)
+    words = [word for name, value in needed.items() for word in (f"--{name}", str(value))]
+    for flag in flags():
+        value, default = (getattr(getattr(one, flag.inside) if flag.inside else one, flag.name, None) for one in (config, plain))
+        if value != default:
+            words += _said(flag, value)
+    return words
+
+
+def shown_words(config: TrainConfig) -> str:
+    """The same without places of this machine."""
+    init = config.init if config.init in ("imagenet", "random") else Path(config.init).name
+    return shlex.join(words_of(replace(config, data=Path("DATA"), out=Path("RUNS"), init=init)))
+
+
+def _said(flag: Flag, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [flag.option if value else flag.option.replace("--", "--no-", 1)]
+    if isinstance(value, tuple):
+        return [flag.option, ",".join(value)] if _type(flag.kind) is str else [flag.option, *map(str, value)]
+    return [flag.option, "none" if value is None else str(value)]
+
+
+def _option(flag: Flag) -> click.Option:
+    kind, text = _type(flag.kind), HELP.get(flag.name, "")
+    if flag.default not in (None, "", (), dataclasses.MISSING) and "default" not in text:
+        text = f"{text} (default: {flag.default})".strip()
+    if kind is bool:
+        return click.Option([f"{flag.option}/{flag.option.replace('--', '--no-', 1)}"], default=None, help=text)
+    many = _arguments(flag.kind)
+    if many:
+        if many[-1] is Ellipsis:
+            return click.Option([flag.option], type=_Names(), default=None, help=text)
+        return click.Option([flag.option], type=kind, nargs=len(many), default=None, help=text)
+    nullable = type(None) in typing.get_args(flag.kind)
+    return click.Option([flag.option], type=_NoneOr(kind) if nullable else kind, default=None, help=text)
+
+
+def _fields(record: type) -> list[tuple[str, Any, Any]]:
+    hints = typing.get_type_hints(record)
+    return [(field.name, hints[field.name], field.default) for field in dataclasses.fields(record)]
+
+
+def _record(kind: Any) -> type | None:
+    """The dataclass that an annotation names, None for any other."""
+    return next((one for one in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(one) and not _arguments(kind)), None)
+
+
+def _arguments(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if typing.get_origin(kind) is tuple else ()
+
+
+def _type(kind: Any) -> type | None:
+    """What a word of the command line becomes: bool, int, float, str or Path; None for what cannot be said there."""
+    if isinstance(kind, types.UnionType):
+        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+    kind = _arguments(kind)[0] if _arguments(kind) else kind
+    return kind if kind in (bool, int, float, str, Path) else None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
 from cnndetect.errors import ProtocolError
 from cnndetect.train import plateau
 from cnndetect.train.plateau import Plateau
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from cnndetect.train.config import TrainConfig
 
 OPTIMIZERS = ("adam", "sgd")
@@ -61,6 +61,8 @@ def make_optimizer(config: TrainConfig, network: nn.Module, epoch: int) -> torch
 
     Raises ProtocolError for a sub-module that the network does not have.
     """
+    import torch  # here, so that a command line can read the configuration without it
+
     number = stage_at(config, epoch)
     stage = config.stages[number] if number < len(config.stages) else None
     prefixes = tuple(f"{name}." for name in stage.trained) if stage else ("",)
@@ -94,6 +96,8 @@ def next_rate(config: TrainConfig, state: Plateau, *, finished_epoch: int, score
 
 def set_training(network: nn.Module, *, freeze_batchnorm: bool) -> None:
     """Training mode, but for batch norm that is frozen or belongs to a part that is not trained."""
+    from torch import nn
+
     network.train()
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

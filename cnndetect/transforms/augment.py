@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageEnhance
-from scipy.ndimage import gaussian_filter
 
 from cnndetect.errors import ImageError, ProtocolError
-from cnndetect.transforms.preprocess import center_crop, check_rgb
+from cnndetect.transforms.arrays import center_crop, check_rgb
 
 
 @dataclass(frozen=True)
@@ -160,6 +159,8 @@ def blur(array: np.ndarray, sigma_px: float) -> np.ndarray:
 
     array: uint8 [H, W, 3].  Returns uint8 [H, W, 3], about one grey level darker than a rounded blur.
     """
+    from scipy.ndimage import gaussian_filter  # slow to import, and a command line only needs the configuration
+
     check_rgb(array)
     blurred = np.empty_like(array)
     for channel in range(3):

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from cnndetect.errors import lookup
+from cnndetect.transforms.arrays import check_rgb
 from cnndetect.transforms.augment import blur, jpeg
-from cnndetect.transforms.preprocess import check_rgb
 
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

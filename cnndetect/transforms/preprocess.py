@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cnndetect.errors import ImageError, ProtocolError, lookup
+from cnndetect.errors import ProtocolError, lookup
+from cnndetect.transforms.arrays import center_crop as center_crop
+from cnndetect.transforms.arrays import check_rgb as check_rgb
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -40,26 +42,6 @@ def prepare(array: np.ndarray, protocol: str | Protocol) -> torch.Tensor:
     """
     chosen = lookup("protocol", PROTOCOLS, protocol) if isinstance(protocol, str) else protocol
     return to_tensor(array if chosen.crop_px is None else center_crop(array, chosen.crop_px))
-
-
-def center_crop(array: np.ndarray, size_px: int) -> np.ndarray:
-    """Middle square, with zeros around an image that is smaller.
-
-    array: uint8 [H, W, 3].  Returns uint8 [size_px, size_px, 3].
-    >>> center_crop(np.ones((2, 4, 3), np.uint8), 3)[:, :, 0].tolist()
-    [[1, 1, 1], [1, 1, 1], [0, 0, 0]]
-    """
-    check_rgb(array)
-    height, width = array.shape[:2]
-
-    # An odd gap puts the extra row or column of zeros below and right, as torchvision's CenterCrop does.
-    gap_y, gap_x = max(size_px - height, 0), max(size_px - width, 0)
-    if gap_y or gap_x:
-        array = np.pad(array, ((gap_y // 2, (gap_y + 1) // 2), (gap_x // 2, (gap_x + 1) // 2), (0, 0)))
-
-    # Python's round goes to the even number on ties, and so does torchvision: 225 -> 224 starts at row 0.
-    top, left = round((array.shape[0] - size_px) / 2), round((array.shape[1] - size_px) / 2)
-    return array[top : top + size_px, left : left + size_px]
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
@@ -96,12 +78,3 @@ def denormalize(images: torch.Tensor) -> torch.Tensor:
     mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
     deviation = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
     return images.mul(deviation).add_(mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def check_rgb(array: np.ndarray) -> None:
-    """Refuse what is not a uint8 [H, W, 3] array with at least one pixel."""
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ImageError(
-            f"Got an array of {array.dtype} {list(array.shape)}. Expected uint8 [H, W, 3] with H, W >= 1; "
-            "cnndetect.images.to_rgb_array makes one from a path, an image or an array."
-        )

@@ -1,24 +1,10 @@
-"""``python -m cnndetect.zoo VERB``: parse, call, print."""
+"""``python -m cnndetect.zoo``, the same as ``cnndetect zoo``."""
 
-from __future__ import annotations
-
-import json
 import sys
 
-from cnndetect.errors import CnndetectError
-from cnndetect.zoo.commands import parser
+from cnndetect.cli.main import alias
 
-
-def main() -> int:
-    """Run one verb: 0 done, 1 failed, 2 misused."""
-    options = parser().parse_args()
-    try:
-        print(json.dumps(options.run(options), indent=1))
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
+main = alias("zoo")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cnndetect.ablation.cells import AUGMENTATIONS, Condition, cell_name, default_counts, make_cells, nested_classes, parse_name
-from cnndetect.ablation.run import main
+from cnndetect.ablation.cells import AUGMENTATIONS, OWN, Condition, cell_name, default_counts, make_cells, nested_classes, parse_name
+from cnndetect.bench.run import Benchmark
+from cnndetect.cli.main import main
 from cnndetect.data.folders import spread
 from cnndetect.detectors.registry import load
-from cnndetect.errors import ProtocolError, UnknownNameError
-from cnndetect.train import __main__ as trainer
+from cnndetect.errors import DataError, ProtocolError, UnknownNameError
+from cnndetect.metrics.intervals import Interval
+from cnndetect.train.config import TrainConfig
 from cnndetect.train.data import scan_split
+from cnndetect.train.loop import train
 from tests.drawn_training_set import draw_training_set
 
 CLASSES = ("bird", "cat", "dog")
@@ -27,14 +31,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_training_set(tmp_path_factory.mktemp("data"), per_folder=6, classes=CLASSES)
 
 
-def in_process(words: Sequence[str]) -> int:
-    assert words[0] == "cnndetect.train"
-    return trainer.main(list(words[1:]))
+def trained(config: TrainConfig) -> int:
+    train(config)
+    return 0
 
 
-def grid(data: Path, out: Path, *more: str, run: Callable[[Sequence[str]], int] = in_process) -> int:
-    given = ["--data", str(data), "--out", str(out), "--trunk", "npr", "--mini", "--seeds", "0", "--epochs", "1", *more, *SMALL]
-    return main(given, run=run)
+def grid(data: Path, out: Path, *more: str, run: Callable[[TrainConfig], int] = trained) -> int:
+    given = ["ablation", "run", "--data", str(data), "--out", str(out), "--trunk", "npr", "--mini", "--seeds", "0", *SMALL]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("cnndetect.ablation.run.in_process", run)
+        return main([*given, "--max-epochs", "1", *more])
 
 
 def states(capsys: pytest.CaptureFixture, data: Path, out: Path, *more: str) -> dict[str, str]:
@@ -73,7 +79,7 @@ def test_every_cell_has_its_augmentation_classes_and_seed(trunk: str) -> None:
         classes=nested_classes(NAMES, ["2", "all"]),
         diversity_augmentation="blur-jpeg-0.1",
         mini=True,
-        flags=["--max-images", "100", "--max-epochs", "3"],
+        flags={"max_images": 100, "max_epochs": 3},
     )
     assert len(cells) == len({cell.name for cell in cells}) == 2 * (5 + 1), "blur-jpeg-0.1 on all classes is in both ablations, once"
     wanted = {"none": (0, 0), "blur": (0.5, 0), "jpeg": (0, 0.5), "blur-jpeg-0.5": (0.5, 0.5), "blur-jpeg-0.1": (0.1, 0.1)}
@@ -86,9 +92,9 @@ def test_every_cell_has_its_augmentation_classes_and_seed(trunk: str) -> None:
     assert {cell.config.arch for cell in cells} == {{"wang2020": "resnet50", "resnet18": "resnet18-ce", "npr": "npr"}[trunk]}
 
 
-@pytest.mark.parametrize("flag", ["--seed 0", "--name y", "--recipe mini-npr", "--jpeg-probability 0.0", "--rerun"])
+@pytest.mark.parametrize("flag", OWN)
 def test_what_the_grid_sets_cannot_be_given(flag: str) -> None:
-    with pytest.raises(ProtocolError, match=flag.split()[0]):
+    with pytest.raises(ProtocolError, match=flag.replace("_", "-")):
         make_cells(
             "npr",
             data=Path("d"),
@@ -97,19 +103,19 @@ def test_what_the_grid_sets_cannot_be_given(flag: str) -> None:
             seeds=[0],
             classes={"all": ()},
             diversity_augmentation="none",
-            flags=["--max-epochs", "1", *flag.split()],
+            flags={"max_epochs": 1, flag: 0},
         )
 
 
 def test_all_alone_leaves_the_second_ablation_out(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert len(states(capsys, data, tmp_path, "--classes", "all")) == 5
-    found = states(capsys, data, tmp_path, "--classes", "1", "2", "3")
+    found = states(capsys, data, tmp_path, "--classes", "1,2,3")
     assert sorted({name.split("-c")[1] for name in found}) == ["1-s0", "2-s0", "all-s0"], "3 of 3 classes are all"
     assert set(found.values()) == {"missing"} and not list(tmp_path.iterdir()), "a plan writes nothing"
 
 
 def test_cells_are_trained_skipped_and_resumed(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    asked = ("--augmentations", "none", "--classes", "2", "all", "--diversity-augmentation", "none", "--max-images", "16")
+    asked = ("--augmentations", "none", "--classes", "2,all", "--diversity-augmentation", "none", "--max-images", "16")
     assert grid(data, tmp_path, *asked) == 0
     assert states(capsys, data, tmp_path, *asked) == {"npr-none-call-s0": "finished", "npr-none-c2-s0": "finished"}
     for name in ("npr-none-call-s0", "npr-none-c2-s0"):
@@ -121,12 +127,12 @@ def test_cells_are_trained_skipped_and_resumed(data: Path, tmp_path: Path, capsy
         assert str(tmp_path) not in about["command"] and "--seed 0" in about["command"]
         assert load(tmp_path / name / "best.safetensors", device="cpu").name == name
 
-    def never(words: Sequence[str]) -> int:
-        raise AssertionError(words)
+    def never(config: TrainConfig) -> int:
+        raise AssertionError(config)
 
     assert grid(data, tmp_path, *asked, run=never) == 0, "finished cells are skipped"
     # More epochs: the same cells go on where they stopped.
-    assert grid(data, tmp_path, "--epochs", "2", *asked) == 0
+    assert grid(data, tmp_path, *asked, "--max-epochs", "2") == 0
     log = (tmp_path / "npr-none-c2-s0" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in log] == [0, 1]
     # Another recipe is another run, and the cell is not overwritten.
@@ -137,11 +143,11 @@ def test_cells_are_trained_skipped_and_resumed(data: Path, tmp_path: Path, capsy
 def test_an_interrupted_cell_goes_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     asked = ("--augmentations", "none", "--classes", "all")
 
-    def interrupted(words: Sequence[str]) -> int:
-        assert trainer.main([*words[1:], "--max-seconds", "0.000001"]) == 0
+    def interrupted(config: TrainConfig) -> int:
+        train(replace(config, max_seconds=0.000001))
         raise KeyboardInterrupt
 
-    assert grid(data, tmp_path, *asked, run=interrupted) == 1
+    assert grid(data, tmp_path, *asked, run=interrupted) == 130
     assert "the same command continues" in capsys.readouterr().err
     assert states(capsys, data, tmp_path, *asked) == {cell_name(Condition("npr", "none", "all"), 0): "interrupted"}
     assert grid(data, tmp_path, *asked) == 0
@@ -149,10 +155,10 @@ def test_an_interrupted_cell_goes_on(data: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_a_failing_cell_is_named_and_the_others_go_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    def fails_on_blur(words: Sequence[str]) -> int:
-        return 3 if "npr-blur-call-s0" in words else in_process(words)
+    def fails_on_blur(config: TrainConfig) -> int:
+        return 3 if config.name == "npr-blur-call-s0" else trained(config)
 
-    asked = ("--augmentations", "none", "blur", "jpeg", "--classes", "all")
+    asked = ("--augmentations", "none,blur,jpeg", "--classes", "all")
     assert grid(data, tmp_path, *asked, "--diversity-augmentation", "none", run=fails_on_blur) == 1
     error = capsys.readouterr().err
     assert "FAILED npr-blur-call-s0" in error and "status 3" in error and "FAILED npr-jpeg" not in error
@@ -161,30 +167,34 @@ def test_a_failing_cell_is_named_and_the_others_go_on(data: Path, tmp_path: Path
 
 
 def test_cells_run_as_processes_and_only_picks(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    given = ["--data", str(data), "--out", str(tmp_path), "--trunk", "npr", "--mini", "--seeds", "0", "--epochs", "1"]
+    given = ["ablation", "--data", str(data), "--out", str(tmp_path), "--trunk", "npr", "--mini", "--seeds", "0", "--max-epochs", "1"]
     assert main([*given, "--only", "*-jpeg-call-*", *SMALL]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["npr-jpeg-call-s0"]
-    assert main([*given, "--only", "*-s7", *SMALL]) == 1
+    assert main([*given, "--only", "*-s7", *SMALL]) == 2
     assert "*-s7" in capsys.readouterr().err
 
 
-def test_score_benches_finished_cells_only(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_score_benches_finished_cells_only(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = tmp_path / "runs"
     for name, reason in (("npr-none-call-s0", "max_epochs"), ("npr-blur-call-s0", None), ("npr-jpeg-call-s0", "max_epochs"), ("mine", "x")):
         (runs / name).mkdir(parents=True)
         (runs / name / "record.json").write_text(json.dumps({"stop_reason": reason}))
-    commands: list[Sequence[str]] = []
+    benched: list[str] = []
 
-    def noted(words: Sequence[str]) -> int:
-        commands.append(words)
-        return int("npr-jpeg" in " ".join(words))
+    def bench(detector: object, suite: object, options: object, *, results: Path, progress: bool) -> Benchmark:
+        benched.append(str(detector))
+        if "npr-jpeg" in str(detector):
+            raise DataError("no scores")
+        return Benchmark(str(detector), "mini@1", (), Interval(0, 0, 0), Interval(0, 0, 0))
 
-    asked = ["score", "--runs", str(runs), "--suite", "mini", "--results", str(tmp_path / "results")]
-    assert main(asked, run=noted) == 1
-    assert [Path(words[words.index("--detector") + 1]).parent.name for words in commands] == ["npr-jpeg-call-s0", "npr-none-call-s0"]
+    asked = ["ablation", "score", "--runs", str(runs), "--suite", "mini", "--results", str(tmp_path / "results")]
+    monkeypatch.setattr("cnndetect.ablation.run.run_suite", bench)
+    monkeypatch.setattr("cnndetect.ablation.run.load", lambda path, device: path.parent.name)
+    assert main(asked) == 1
+    assert benched == ["npr-jpeg-call-s0", "npr-none-call-s0"]
     captured = capsys.readouterr()
-    assert "1 of 2 cells" in captured.out and "FAILED npr-jpeg-call-s0" in captured.err
-    assert main([*asked, "--only", "npr-none-*"], run=noted) == 0
+    assert "1 of 2 cells" in captured.out and "FAILED npr-jpeg-call-s0: no scores" in captured.err
+    assert main([*asked, "--only", "npr-none-*"]) == 0
 
 
 def test_images_are_spread_over_classes(data: Path) -> None:

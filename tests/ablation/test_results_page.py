@@ -11,14 +11,18 @@ import pytest
 
 from cnndetect.ablation.cells import Condition
 from cnndetect.ablation.findings import FAILS, HOLDS, UNTOLD, findings
-from cnndetect.ablation.page import main
 from cnndetect.ablation.rows import Grid, collect, read_grid, read_summary, summarize
 from cnndetect.bench.results import read_result
+from cnndetect.cli.main import main as cnndetect_main
 from cnndetect.errors import DataError
 from tests.drawn_grid import AS_PUBLISHED, FAMILIES, draw_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAWS = 60
+
+
+def main(words: list[str]) -> int:
+    return cnndetect_main(["ablation", "page", *words])
 
 
 def page(root: Path, *more: str, runs: bool = True) -> str:

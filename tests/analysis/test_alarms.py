@@ -79,7 +79,7 @@ def test_what_is_missing_is_said(photos, tmp_path):
 
 
 def test_the_command_prints_a_table_or_json(photos, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("cnndetect.analysis.alarms.load", lambda name, device: brightness())
+    monkeypatch.setattr("cnndetect.detectors.registry.load", lambda name, device: brightness())
     command = ["alarms", "--photos", str(photos), "--results", str(tmp_path / "r"), "--degradation", "none", "--limit", "5"]
     assert main([*command, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)

@@ -13,8 +13,9 @@ from PIL import Image, PngImagePlugin
 from cnndetect.analysis.audit.classify import cross_validated_ap, logistic, out_of_fold, trees
 from cnndetect.analysis.audit.files import encoder_of, examine, ijg_tables, jpeg_quality
 from cnndetect.analysis.audit.pixels import difference_hash, global_statistics, jpeg_grid
+from cnndetect.analysis.audit.table import audit_suite
 from cnndetect.analysis.audit.verdict import BIASED, METADATA_BAR, QUIET, WARNING, audit_set, training_facts
-from cnndetect.audit import audit_suite, main
+from cnndetect.audit import main
 from cnndetect.bench.suites import find_suites
 from cnndetect.data.folders import Sample
 from cnndetect.errors import LayoutError

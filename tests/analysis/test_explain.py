@@ -15,7 +15,7 @@ from cnndetect.detectors.base import Detector
 from cnndetect.detectors.networks.resnet import OneLogitResNet50
 from cnndetect.errors import DataError, ImageError, ProtocolError, UnknownNameError
 from cnndetect.images import to_rgb_array
-from cnndetect.score_command import main
+from cnndetect.score import main
 from cnndetect.scoring import score
 
 
@@ -141,8 +141,8 @@ def test_the_command_draws_one_image(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([str(photo), *words]) == 0
     answer = capsys.readouterr()
     assert answer.out.endswith(f"\t{photo}\n") and "red speaks for fake" in answer.err and "mean of the map = logit" in answer.err
-    assert to_rgb_array(out).shape == (64, 2 * 96, 3)
+    assert to_rgb_array(out).shape == (6 * 64, 6 * 2 * 96, 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "out.png"]
-    with pytest.raises(SystemExit) as misuse:
-        main([str(photo), str(photo), *words])
-    assert misuse.value.code == 2 and "takes one image, and 2 were given" in capsys.readouterr().err
+    assert main([str(photo), str(photo), *words]) == 2 and "Expected one image" in capsys.readouterr().err
+    # A format that is not known is named before anything is scored.
+    assert main([str(photo), *words[:-1], str(tmp_path / "out.svg")]) == 2 and capsys.readouterr().out == ""

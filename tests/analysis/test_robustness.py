@@ -13,7 +13,7 @@ import pytest
 from drawn_suite import draw_suite, run
 
 from cnndetect.analysis.robustness import Robustness, as_rows, degraded_scores, robustness
-from cnndetect.analysis.robustness_command import GROUPS, chosen
+from cnndetect.analysis.robustness_table import GROUPS, chosen
 from cnndetect.bench.__main__ import main
 from cnndetect.errors import DataError, UnknownNameError
 from cnndetect.metrics import average_precision
@@ -124,8 +124,9 @@ def test_the_command_scores_what_is_missing_and_answers(tmp_path: Path, capsys: 
         str(results),
         "--draws",
         "20",
-        "--degradations",
+        "--degradation",
         "jpeg_50",
+        "--degradation",
         "resize_0.5",
     ]
     assert main([*words, "--csv", str(tmp_path / "curves.csv")]) == 0

@@ -201,12 +201,11 @@ def test_the_command_line(suite, tmp_path, capsys, monkeypatch) -> None:
     assert json.loads(capsys.readouterr().out)[0]["test_sets"]["crn"]["n_real"] == 4
     assert main([*common, "--protocol", "crop2224"]) == 2
     assert "Did you mean 'crop224'" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as misuse:
-        main(["--sweet", "mini"])
-    assert misuse.value.code == 2
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    assert capsys.readouterr().out.count("python -m cnndetect.bench ") >= 3
+    assert main(["--suit", "mini"]) == 2 and "'--suite'" in capsys.readouterr().err
+    assert main(["leaderbord"]) == 2 and "Did you mean 'leaderboard'" in capsys.readouterr().err
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("cnndetect bench ") >= 4 and "robustness" in shown and "--progan-only" in shown
 
 
 def test_kill_9_loses_at_most_one_batch(suite, tmp_path) -> None:

@@ -64,7 +64,7 @@ def test_a_detector_without_a_record_enters_the_main_table_by_the_word_of_whoeve
     assert "saw more than progan" in leaderboard(tmp_path / "r")
     assert bench("unsaid", "--progan-only") == 0
     assert "saw more than progan" not in leaderboard(tmp_path / "r")
-    assert bench("confessed", "--progan-only") == 1
+    assert bench("confessed", "--progan-only") == 2
     assert "Leave --progan-only out" in capsys.readouterr().err
 
 

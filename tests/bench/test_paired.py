@@ -135,7 +135,7 @@ def test_scores_of_another_run_are_refused(tmp_path: Path) -> None:
 
 def test_the_command_prints_tables_and_json(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     draw_results(tmp_path)
-    asked = ["paired", "--results", str(tmp_path), "--draws", str(DRAWS), "--detector", "good", "poor"]
+    asked = ["compare", "--results", str(tmp_path), "--draws", str(DRAWS), "--detector", "good", "--detector", "poor"]
     assert main(asked) == 0
     text = capsys.readouterr().out
     assert "| A " in text and "| good" in text and "fair" not in text

@@ -19,7 +19,7 @@ from cnndetect.errors import DataError
 from cnndetect.paths import reference_results_root
 from cnndetect.report.inputs import read_inputs
 from cnndetect.scoring.scores import read_scores
-from cnndetect.train.options import config_from, make_parser
+from cnndetect.train.options import parse
 
 
 def test_false_alarms_in_the_same_folder_do_not_disturb_the_analyses(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_training_runs_in_the_same_folder_do_not_disturb_the_report(tmp_path: Pa
 
 def test_training_keeps_its_runs_in_a_sub_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNDETECT_RESULTS", str(tmp_path))
-    config = config_from(make_parser().parse_args(["--data", str(tmp_path), "--name", "mine"]))
+    config = parse(["--data", str(tmp_path), "--name", "mine"])
     assert config.out == tmp_path / "runs"
 
 

@@ -235,12 +235,12 @@ def test_other_7z_archives_are_refused() -> None:
 def test_the_command_shows_the_licence_and_wants_it_accepted(site, tmp_path, capsys, monkeypatch) -> None:
     words = ["get", "forensynths", "--only", "biggan", "--dest", str(tmp_path / "d"), "--mirror", site.url]
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert main(words) == 1 and "CC BY-NC-SA 4.0" in (shown := capsys.readouterr().err) and "give --yes" in shown
+    assert main(words) == 2 and "CC BY-NC-SA 4.0" in (shown := capsys.readouterr().err) and "give --yes" in shown
     assert site.requests == [] and not (tmp_path / "d").exists()
     terminal = io.StringIO("no\n")
     terminal.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr("sys.stdin", terminal)
-    assert main(words) == 1 and "not accepted" in capsys.readouterr().err
+    assert main(words) == 2 and "not accepted" in capsys.readouterr().err
     assert main([*words, "--yes", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["written"], answer["failed"], answer["groups"]) == (7, [], ["biggan"]) and files_below(tmp_path / "d") == of("biggan")

@@ -14,7 +14,6 @@ from scipy.special import expit
 
 import cnndetect
 from cnndetect.bench.calibration import calibration_rows
-from cnndetect.bench.calibration import main as bench_calibration
 from cnndetect.bench.run import benchmark
 from cnndetect.cli.main import main as cnndetect_main
 from cnndetect.data.folders import scan
@@ -33,6 +32,10 @@ from cnndetect.metrics.calibration import calibrate, fit_calibration, fit_temper
 
 def main(words: list[str]) -> int:
     return cnndetect_main(["detectors", "calibrate", *words])
+
+
+def bench_calibration(words: list[str]) -> int:
+    return cnndetect_main(["bench", "calibration", *words])
 
 
 def fuse(words: list[str]) -> int:

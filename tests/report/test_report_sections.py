@@ -72,7 +72,7 @@ def test_what_is_absent_is_said_with_the_command_that_makes_it(tmp_path) -> None
 def test_large_suites_are_left_to_their_commands(inputs) -> None:
     small = Inputs("my/folder", inputs.suite, inputs.base, inputs.runs, inputs.folders, 5, 0, most_images=10)
     words = small.no_images("python -m cnndetect.audit {suite}")
-    assert words is not None and words.startswith("24 images") and "--most-images" in words and "cnndetect.audit my/folder`" in words
+    assert words is not None and words.startswith("24 images") and "--max-images" in words and "cnndetect.audit my/folder`" in words
     assert inputs.no_images("") is None
 
 

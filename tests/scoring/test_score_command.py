@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnndetect.score_command import EXAMPLES, main, make_parser
+from cnndetect.score import main
 
 FACTORY = "fake_detector_for_tests:make"
 
@@ -97,9 +97,7 @@ def test_a_folder_without_images_and_an_unwritable_table_fail_before_scoring(fol
 
 @pytest.mark.parametrize("words", [[], ["a.png", "--batch-size", "0"], ["a.png", "--no-such"], ["a.png", "--detector", "no-such"]])
 def test_misuse_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(words)
-    assert caught.value.code == 2 and capsys.readouterr().out == ""
+    assert main(words) == 2 and capsys.readouterr().out == ""
 
 
 def test_a_name_with_a_line_break_stays_on_its_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,11 +120,21 @@ def test_progress_is_drawn_on_a_terminal_only(folder: Path, monkeypatch: pytest.
     assert len(out.getvalue().splitlines()) == 3 and "score:" not in out.getvalue()
 
 
-def test_help_ends_with_three_commands_that_parse() -> None:
-    commands = [line.strip() for line in make_parser().format_help().splitlines()[-3:]]
-    assert all(command.startswith("python -m cnndetect.score ") and command in EXAMPLES for command in commands)
-    for command in commands:
-        make_parser().parse_args(shlex.split(command)[3:])
+def test_a_label_stands_beside_the_number_where_there_is_a_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(folder / "a.png", folder / "sub", "--threshold", "0") == 0
+    assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == ["real", "fake"]
+    assert _run(folder, "--threshold", "1000", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["threshold_logit"] == 1000 and {one["label"] for one in found["images"]} == {"real"}
+
+
+def test_a_pattern_and_stdin_are_images_too(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _run(folder / "*.png") == 0
+    assert [Path(line.split("\t")[1]).name for line in capsys.readouterr().out.splitlines()] == ["a.png", "c.jpg.png"]
+    expected = _run(folder / "a.png"), capsys.readouterr().out.split("\t")[0]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((folder / "a.png").read_bytes())))
+    assert (_run("-"), capsys.readouterr().out) == (0, f"{expected[1]}\t-\n")
+    assert _run(folder / "*.gif") == 1 and "No file fits" in capsys.readouterr().err
 
 
 def test_the_module_runs_as_a_command(folder: Path) -> None:

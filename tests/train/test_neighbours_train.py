@@ -22,7 +22,7 @@ from cnndetect.train.checkpoint import load_checkpoint, save_checkpoint
 from cnndetect.train.config import TrainConfig
 from cnndetect.train.data import global_batches, load_splits, scan_split, train_batches
 from cnndetect.train.loop import train
-from cnndetect.train.options import config_from, make_parser
+from cnndetect.train.options import parse
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.recipes import NEIGHBOURS, RECIPES
 from cnndetect.train.stages import Stage, make_optimizer
@@ -54,7 +54,7 @@ def _log(config: TrainConfig) -> list[dict]:
 
 def test_recipes_carry_the_published_figures() -> None:
     def parsed(*words: str) -> TrainConfig:
-        return config_from(make_parser().parse_args(["--data", "d", "--name", "n", "--out", "o", *words]))
+        return parse(["--data", "d", "--name", "n", "--out", "o", *words])
 
     npr = parsed("--recipe", "npr")
     assert (npr.arch, npr.init, npr.lr, npr.batch_size, npr.max_epochs) == ("npr", "random", 2e-4, 32, 50)

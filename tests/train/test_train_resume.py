@@ -20,7 +20,7 @@ from cnndetect.train import loop, run_state
 from cnndetect.train.checkpoint import load_checkpoint, write_whole
 from cnndetect.train.config import TrainConfig
 from cnndetect.train.loop import train
-from cnndetect.train.options import config_from, make_parser
+from cnndetect.train.options import parse
 
 
 class Killed(BaseException):
@@ -70,7 +70,7 @@ def test_kill_9_in_the_middle_of_an_epoch(data: Path, tmp_path: Path) -> None:
     state = load_checkpoint(last)
     assert 0 < state["step"] < 20 and state["epoch"] < 10
 
-    killed, whole = (config_from(make_parser().parse_args([*words, str(tmp_path / out)])) for out in ("killed", "whole"))
+    killed, whole = (parse([*words, str(tmp_path / out)]) for out in ("killed", "whole"))
     train(killed)
     train(whole)
     _same_end(whole, killed)

@@ -1,0 +1,203 @@
+"""``cnndetect bench``: run detectors on suites, and the tables over stored results."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from cnndetect.cli import options as shared
+from cnndetect.cli.groups import Verbs
+from cnndetect.cli.guard import DONE, FAILED
+
+_HERE = "cnndetect.cli.bench"
+bench = Verbs(
+    "bench",
+    {
+        "run": (f"{_HERE}:run", "score suites with detectors and print average precision"),
+        "leaderboard": (f"{_HERE}:leaderboard", "a table of all stored results"),
+        "compare": (f"{_HERE}:compare", "differences between detectors on the same images, paired"),
+        "robustness": (f"{_HERE}:robustness", "average precision and shifts under degradations"),
+        "alarms": (f"{_HERE}:alarms", "share of real photographs called fake"),
+        "calibration": (f"{_HERE}:calibration", "calibration error of stored scores, before and after calibration"),
+    },
+    default="run",
+    also={"paired": "compare"},
+    help="Average precision of detectors on generator families.",
+    epilog="""\b
+examples:
+  cnndetect bench --suite all
+  cnndetect bench --suite FOLDER --detector best.safetensors --protocol crop224
+  cnndetect bench leaderboard --results benchmarks/results --out benchmarks/LEADERBOARD.md""",
+)
+
+_SHIPPED = "default: the results that ship with the package"
+_DEGRADATION = click.option("--degradation", default="none", metavar="NAME", help="such as jpeg_75 (default: none)")
+
+
+@click.command()
+@shared.suite("all")
+@shared.detector()
+@shared.protocol
+@_DEGRADATION
+@click.option("--limit", type=shared.Count(), help="images per class; the answer is marked as no result")
+@click.option("--format", "style", type=click.Choice(["github", "latex", "csv", "json"]), default="github", help="default: github")
+@shared.as_json
+@shared.device
+@click.option("--batch-size", type=shared.Count(), default=32, help="images of equal size at once (default: 32)")
+@shared.draws()
+@shared.seed
+@shared.results()
+@click.option("--rerun", is_flag=True, help="score again what is finished")
+@click.option("--progan-only", is_flag=True, help="say of detectors without a record that they were trained on ProGAN images alone")
+@click.option("--dry-run", is_flag=True, help="print the plan and stop")
+def run(
+    suite: str, detectors: tuple[str, ...], protocol: str, degradation: str, limit: int | None, style: str, as_json: bool,
+    device: str | None, batch_size: int, draws: int, seed: int, results: Path | None, rerun: bool, progan_only: bool, dry_run: bool,
+) -> int:  # fmt: skip
+    """Score every image of the suites with every detector, and print average precision by test set. The same command resumes."""
+    from cnndetect.bench.comparison import table_of
+    from cnndetect.bench.plan import detector_names, plan
+    from cnndetect.bench.run import Options, run_suite
+    from cnndetect.bench.suites import find_suites, suites_note
+    from cnndetect.detectors.base import declared_progan_only
+    from cnndetect.detectors.registry import load
+    from cnndetect.paths import results_root
+
+    settings = Options(
+        protocol=protocol, degradation=degradation, limit=limit, batch_size=batch_size, draws=draws, seed=seed, rerun=rerun
+    )  # fmt: skip
+    suites, names, found = find_suites(suite), detectors or (None,), []
+    if dry_run:
+        click.echo(plan(suites, names, settings, results_root(results)))
+        return DONE
+    detector_names(names)
+    for name in names:
+        detector = load(name, device=device)
+        detector = declared_progan_only(detector) if progan_only else detector
+        for one in suites:
+            found.append(run_suite(detector, one, settings, results=results_root(results), progress=True))
+    click.echo(table_of(found, style="json" if as_json else style))
+    if suite == "all":
+        click.echo(suites_note(), err=True)
+    return FAILED if any(result.n_failed for benchmark in found for result in benchmark.results) else DONE
+
+
+@click.command()
+@shared.results(_SHIPPED)
+@click.option("--out", type=shared.FILE, metavar="FILE", help="also write the table there (default: print it alone)")
+@click.option("--reported/--no-reported", default=True, help="figures that others published, in a section of their own")
+def leaderboard(results: Path | None, out: Path | None, reported: bool) -> None:
+    """Print the leaderboard of every suite, protocol and degradation with stored results."""
+    from cnndetect.bench.leaderboard import leaderboard as table
+    from cnndetect.paths import reference_results_root, reported_file
+
+    click.echo(table(results or reference_results_root(), out, reported=reported_file() if reported else None))
+    if out is not None:
+        click.echo(f"wrote {out}", err=True)
+
+
+@click.command()
+@shared.results(_SHIPPED)
+@shared.detector("repeatable (default: every detector with results)")
+@click.option("--suite", metavar="NAME", help="such as mini or mini@2 (default: the one that is there)")
+@shared.protocol
+@_DEGRADATION
+@shared.draws()
+@shared.seed
+@shared.as_json
+def compare(
+    results: Path | None, detectors: tuple[str, ...], suite: str | None, protocol: str, degradation: str, draws: int, seed: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Print the differences between detectors on the same images, by a paired bootstrap of stored scores."""
+    from cnndetect.bench.paired import as_plain, paired, paired_table
+    from cnndetect.paths import reference_results_root
+
+    found = paired(
+        results or reference_results_root(), detectors, suite=suite, protocol=protocol, degradation=degradation, draws=draws, seed=seed
+    )  # fmt: skip
+    shared.print_json(as_plain(found)) if as_json else click.echo(paired_table(found))
+
+
+@click.command()
+@shared.suite()
+@shared.detector()
+@shared.protocol
+@shared.degradation(("short",), "a name, or a group: paper, short, all")
+@shared.results()
+@shared.draws()
+@shared.seed
+@shared.device
+@click.option("--csv", "table", type=shared.FILE, metavar="FILE", help="also write every point as a row")
+@shared.as_json
+def robustness(
+    suite: str, detectors: tuple[str, ...], protocol: str, degradations: tuple[str, ...], results: Path | None, draws: int, seed: int,
+    device: str | None, table: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Score what is missing under each degradation, and print average precision and the shift of both classes."""
+    from cnndetect.analysis.robustness_table import as_plain, as_text, chosen, measure, write_points
+    from cnndetect.bench.run import Options
+    from cnndetect.bench.suites import find_suites
+    from cnndetect.detectors.registry import load
+    from cnndetect.paths import results_root
+
+    names, suites, settings = chosen(degradations), find_suites(suite), Options(protocol=protocol, seed=seed)
+    loaded = [load(name, device=device) for name in detectors or (None,)]
+    found = [measure(detector, one, names, settings, results=results_root(results), draws=draws) for detector in loaded for one in suites]
+    if table is not None:
+        write_points(table, found)
+    shared.print_json([as_plain(one) for one in found]) if as_json else click.echo("\n\n".join(map(as_text, found)))
+    return FAILED if any(point.n_failed for one in found for point in one.overall) else DONE
+
+
+@click.command()
+@click.option("--photos", multiple=True, required=True, metavar="DIR", help="a folder of real photographs, searched through; repeatable")
+@shared.detector()
+@shared.degradation(("none", "jpeg_75"), "such as blur_1")
+@click.option("--split", metavar="NAME", help="of numbered photographs: train, validation or test")
+@click.option("--limit", type=shared.Count(), help="photographs of each folder, evenly chosen")
+@shared.results()
+@shared.seed
+@shared.device
+@shared.as_json
+def alarms(
+    photos: tuple[str, ...], detectors: tuple[str, ...], degradations: tuple[str, ...], split: str | None, limit: int | None,
+    results: Path | None, seed: int, device: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Count the real photographs that a detector calls fake at its frozen threshold."""
+    from cnndetect.analysis.alarms import as_text, false_alarms
+    from cnndetect.detectors.registry import load
+    from cnndetect.paths import results_root
+
+    rows = []
+    for name in detectors or (None,):
+        rows += false_alarms(
+            load(name, device=device), photos, degradations=degradations, split=split, limit=limit, seed=seed,
+            results=results_root(results), progress=True,
+        )  # fmt: skip
+    shared.print_json([asdict(row) for row in rows]) if as_json else click.echo(as_text(rows))
+    return FAILED if any(row.failed for row in rows) else DONE
+
+
+@click.command()
+@shared.detector()
+@shared.results(_SHIPPED)
+@shared.protocol
+@shared.as_json
+def calibration(detectors: tuple[str, ...], results: Path | None, protocol: str, as_json: bool) -> None:
+    """Print the expected calibration error of stored scores before and after calibration; nothing is scored."""
+    from tabulate import tabulate
+
+    from cnndetect.bench.calibration import calibration_rows
+    from cnndetect.detectors.registry import load
+    from cnndetect.paths import reference_results_root
+
+    for name in detectors or (None,):
+        detector = load(name, device="cpu")
+        rows = [asdict(row) for row in calibration_rows(detector, results or reference_results_root(), protocol=protocol)]
+        if as_json:
+            shared.print_json({"detector": detector.name, "protocol": protocol, "sets": rows})
+        else:
+            click.echo(f"{detector.name}, {protocol}\n\n{tabulate(rows, headers='keys', tablefmt='github', floatfmt='.3f')}")

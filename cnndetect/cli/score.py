@@ -1,0 +1,186 @@
+"""``cnndetect score``: images, folders and patterns; a line each, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from tqdm import tqdm
+
+from cnndetect.cli import options as shared
+from cnndetect.cli.guard import DONE, FAILED
+from cnndetect.errors import DataError, LayoutError, ProtocolError
+from cnndetect.progress import bar
+
+if TYPE_CHECKING:
+    from cnndetect.detectors.base import Detector
+    from cnndetect.scoring import Scored
+
+STDIN = "-"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image and what became of it. label: real or fake by the threshold, None without one, or for a failed image."""
+
+    name: str
+    scored: Scored
+    label: str | None
+
+
+@click.command(
+    epilog="""A line per image: fakeness, label (where there is a threshold), path, with tabs between. Fakeness orders images; it is
+not the probability of being fake. Exit status: 0 all scored, 1 some image failed (named on stderr), 2 misused.
+
+\b
+examples:
+  cnndetect score photo.jpg
+  cnndetect score holiday-photos/ --sort --csv scores.csv
+  cnndetect score 'shots/*.png' folder/ --json --detector my.pth --device cuda
+  curl -s URL | cnndetect score -
+  cnndetect score photo.jpg --explain where.png"""
+)
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER|PATTERN|-...")
+@click.option("--logit", "as_logit", is_flag=True, help="print the logit instead of the fakeness")
+@click.option("--calibrated", "is_calibrated", is_flag=True, help="by the threshold and temperature frozen with the weights")
+@click.option("--threshold", type=float, metavar="LOGIT", help="fake is above it (default: the one frozen with the weights)")
+@click.option("--sort", is_flag=True, help="most fake first, once all are scored")
+@shared.as_json
+@click.option("--csv", "table", type=shared.FILE, metavar="FILE", help="also write path, fakeness, logit, label, error")
+@click.option("--explain", type=shared.FILE, metavar="OUT.png", help="of one image: also draw where its logit comes from")
+@click.option("--detector", metavar="NAME|FILE|MODULE:FACTORY", help="default: the bundled one")
+@shared.device
+@click.option("--batch-size", type=shared.Count(), default=32, help="images of equal size at once (default: 32)")
+def score(
+    paths: tuple[str, ...], as_logit: bool, is_calibrated: bool, threshold: float | None, sort: bool, as_json: bool, table: Path | None,
+    explain: Path | None, detector: str | None, device: str | None, batch_size: int,
+) -> int:  # fmt: skip
+    """Score images for traces of CNN generators, at their native size."""
+    # What can be misspelt comes before the network.
+    images = find_images(paths)
+    if explain and (len(images) != 1 or explain.suffix.lower() not in PICTURES or not explain.resolve().parent.is_dir()):
+        words = f"--explain got {explain} for {len(images)} images. Expected one image, and a {', '.join(PICTURES)} in an existing folder."
+        raise ProtocolError(words)
+    with ExitStack() as stack:
+        writer = _open_table(table, stack) if table else None
+        from cnndetect.detectors.calibration import calibrated
+        from cnndetect.scoring import load_detector
+
+        loaded = load_detector(detector, device=device)
+        loaded = calibrated(loaded) if is_calibrated else loaded
+        threshold = loaded.threshold_logit if threshold is None else threshold
+        rows: Iterable[Row] = _rows(images, loaded, threshold, batch_size)
+        if sort:  # by logit: fakeness ties near 1
+            rows = sorted(rows, key=lambda row: (row.scored.error is not None, -row.scored.logit if row.scored.error is None else 0.0))
+        kept = []
+        for row in rows:
+            kept.append(row)
+            if writer is not None:
+                writer.writerow(_cells(row))
+            if row.scored.error is None and not as_json:
+                tqdm.write(_line(row, as_logit), file=sys.stdout)
+    failed = [row for row in kept if row.scored.error is not None]
+    if as_json:
+        shared.print_json(_document(kept, loaded, threshold))
+    if failed:
+        click.echo(f"{len(failed)} of {len(kept)} images failed.", err=True)
+    elif explain:
+        _explain(images[0], loaded, explain)
+    return FAILED if failed else DONE
+
+
+def find_images(given: Sequence[str]) -> list[Path | bytes]:
+    """Files as they are given, ``-`` as the bytes of stdin, folders and patterns replaced by the images they hold.
+
+    Raises LayoutError for a folder without images, and for a pattern that nothing fits.
+    """
+    from cnndetect.images import list_images
+
+    found: list[Path | bytes] = []
+    for word in given:
+        if word == STDIN:
+            found.append(sys.stdin.buffer.read())
+            continue
+        path = Path(word)
+        if path.is_dir():
+            here = list_images(path)
+            if not here:
+                raise LayoutError(f"{path} holds no images. Expected files such as a.png or b.jpg in it or below it.")
+        elif not path.exists() and glob.has_magic(word):
+            here = [Path(name) for name in sorted(glob.glob(word, recursive=True)) if not Path(name).is_dir()]
+            if not here:
+                raise LayoutError(f"No file fits the pattern {word!r}. Expected files such as 'photos/*.jpg'.")
+        else:
+            here = [path]
+        found += here
+    return found
+
+
+def _rows(images: Sequence[Path | bytes], detector: Detector, threshold: float | None, batch_size: int) -> Iterator[Row]:
+    """Scores in order, with a progress bar; failures are named on stderr."""
+    from cnndetect.scoring import score_stream
+
+    with bar(total=len(images), desc="score") as progress:
+        for scored in score_stream(images, detector=detector, batch_size=batch_size):
+            progress.update()
+            given = images[scored.index]
+            name = STDIN if isinstance(given, bytes) else str(given)
+            if scored.error is not None:
+                tqdm.write(f"failed: {scored.error}", file=sys.stderr)
+            known = threshold is not None and scored.error is None
+            yield Row(name, scored, ("fake" if scored.logit > threshold else "real") if known else None)
+
+
+def _line(row: Row, as_logit: bool) -> str:
+    # A name may hold what would break the line, or bytes that no terminal shows.
+    path = row.name.encode("utf-8", "backslashreplace").decode("utf-8").translate({9: r"\t", 10: r"\n", 13: r"\r"})
+    number = f"{row.scored.logit if as_logit else row.scored.fakeness:.6f}"
+    return "\t".join([number, *([row.label] if row.label else []), path])
+
+
+def _cells(row: Row) -> list[object]:
+    if row.scored.error is not None:
+        return [row.name, "", "", "", row.scored.error]
+    return [row.name, row.scored.fakeness, row.scored.logit, row.label or "", ""]
+
+
+def _document(rows: Sequence[Row], detector: Detector, threshold: float | None) -> dict[str, object]:
+    from cnndetect.scoring import PROTOCOL
+
+    good, bad = ([row for row in rows if (row.scored.error is not None) is failed] for failed in (False, True))
+    return {
+        "detector": detector.name,
+        "weights_sha256": detector.weights_sha256,
+        "protocol": PROTOCOL,
+        "threshold_logit": threshold,
+        "images": [{"path": r.name, "fakeness": r.scored.fakeness, "logit": r.scored.logit, "label": r.label} for r in good],
+        "failed": [{"path": r.name, "error": r.scored.error} for r in bad],
+    }
+
+
+def _explain(image: Path | bytes, detector: Detector, target: Path) -> None:
+    from cnndetect.analysis.explain import explain, save_overlay
+
+    found = explain(image, detector=detector)
+    save_overlay(image, found, target)
+    what = "mean of the map = logit" if found.method == "cam" else "fall of the logit where a square is covered"
+    values = f"{found.method}, {what}, {found.heat.min():+.2f} to {found.heat.max():+.2f}"
+    click.echo(f"wrote {target}: red speaks for fake, blue for real ({values})", err=True)
+
+
+def _open_table(path: Path, stack: ExitStack):
+    try:
+        table: TextIO = stack.enter_context(path.open("w", newline="", encoding="utf-8", errors="surrogateescape"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}. Expected a file in an existing folder.") from error
+    writer = csv.writer(table)
+    writer.writerow(["path", "fakeness", "logit", "label", "error"])
+    return writer

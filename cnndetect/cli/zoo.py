@@ -1,0 +1,196 @@
+"""``cnndetect zoo``: small generators, and the test sets and training sets that they make."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cnndetect.cli import options as shared
+from cnndetect.cli.groups import Verbs
+from cnndetect.errors import ProtocolError
+
+_HERE = "cnndetect.cli.zoo"
+zoo = Verbs(
+    "zoo",
+    {
+        "photos": (f"{_HERE}:photos", "cut 128 px crops from photographs, in two halves by photograph"),
+        "train": (f"{_HERE}:train", "train one generator family; resumes"),
+        "sample": (f"{_HERE}:sample", "write an ordinary test set: 0_real.txt and 1_fake/"),
+        "build-training": (f"{_HERE}:build_training", "write a detector's training set from photographs and ProGANs"),
+        "build-suite": (f"{_HERE}:build_suite", "write a suite: train what is missing, then one test set per family"),
+        "pack": (f"{_HERE}:pack", "write a generator with one byte per weight, half the size"),
+        "distance": (f"{_HERE}:distance", "Frechet distance of every test set of a suite to its reals, with a floor"),
+        "sheet": (f"{_HERE}:sheet", "a contact sheet of a test set: reals above, fakes below"),
+    },
+    help="Train small generators on photographs and build test sets with them.",
+    epilog="""\b
+examples:
+  cnndetect zoo photos --packages unpacked --out free
+  cnndetect zoo train san --photos free/generators --out runs/san
+  cnndetect zoo sample san --weights runs/san/generator.pt --photos free/suite --out my-test-set""",
+)
+
+_photos = click.option(
+    "--photos", type=shared.FILE, required=True, metavar="DIR", help="128 px photographs, as the photos verb writes them"
+)
+_out = click.option("--out", type=shared.FILE, required=True, metavar="DIR")
+_recipe = click.option("--recipe", default="cpu", help="cpu or gpu; cpu-tune, gpu-tune where the family has them (default: cpu)")
+_count = click.option("--count", type=shared.Count(), help="fakes of a family (default: as many as reals)")
+_device = click.option("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N (default: cpu)")
+
+
+def _print(answer: object) -> None:
+    click.echo(json.dumps(answer, indent=1))
+
+
+@click.command()
+@click.option("--packages", type=shared.FILE, metavar="DIR", help="Debian packages of free photographs, one folder each (dpkg-deb -x)")
+@click.option("--folder", type=shared.FILE, metavar="DIR", help="photographs of your own, 256 px or more on the short side")
+@click.option("--per-photo", type=shared.Count(), help="N crops of every photograph; they overlap")
+@_out
+def photos(packages: Path | None, folder: Path | None, per_photo: int | None, out: Path) -> None:
+    """Cut 128 px crops from photographs, in two halves by photograph: generators/ and suite/."""
+    from cnndetect.zoo.photographs.free_photos import free_photos, own_photos, write_crops
+
+    if (packages is None) is (folder is None):
+        raise ProtocolError(f"Got --packages {packages} and --folder {folder}. Expected one of them.")
+    source = free_photos(packages) if packages else own_photos(folder)
+    limits = {} if per_photo is None else {"generators": per_photo, "suite": per_photo, "overlapping": True}
+    records = write_crops(source, out, **limits)
+    path = out / "attribution.json"
+    path.write_text(json.dumps(records, indent=1, ensure_ascii=False), encoding="utf-8")
+    _print({"photographs of the suite": len(records), "attribution": str(path)})
+
+
+@click.command()
+@click.argument("family")
+@_photos
+@click.option("--split", metavar="NAME", help="train, validation or test by file number (default: all files)")
+@_out
+@_recipe
+@click.option("--start", type=shared.FILE, metavar="CHECKPOINT", help="begin with the networks of this checkpoint")
+@shared.seed
+@_device
+def train(
+    family: str, photos: Path, split: str | None, out: Path, recipe: str, start: Path | None, seed: int, device: str
+) -> None:  # fmt: skip
+    """Train the generator FAMILY on photographs; the same command resumes."""
+    import numpy as np
+    import torch
+
+    from cnndetect.data.photos import load_photos, split_files
+    from cnndetect.images import list_images, open_image
+    from cnndetect.zoo.registry import train_family
+
+    # Denormal numbers slow critics down five times on a CPU.
+    torch.set_flush_denormal(True)
+    if split:
+        pixels = load_photos(split_files(photos, split))
+    else:
+        pixels = np.stack([np.asarray(open_image(file)) for file in _images(list_images(photos), photos)])
+    path = train_family(family, pixels, out, recipe=recipe, seed=seed, device=device, start=start)
+    _print({"generator": str(path), "photographs": len(pixels)})
+
+
+def _images(files: list[Path], folder: Path) -> list[Path]:
+    from cnndetect.errors import LayoutError
+
+    if not files:
+        raise LayoutError(f"{folder} holds no images. Expected 128 px photographs; make them with: cnndetect zoo photos")
+    return files
+
+
+@click.command()
+@click.argument("family")
+@click.option("--weights", type=shared.FILE, required=True, metavar="FILE")
+@_photos
+@_count
+@click.option("--seed", type=shared.Count(0), default=3, help="of the generator's noise (default: 3)")
+@_out
+def sample(family: str, weights: Path, photos: Path, count: int | None, seed: int, out: Path) -> None:
+    """Write a test set of the generator FAMILY: 0_real.txt and 1_fake/."""
+    from cnndetect.zoo.build import build_test_set
+    from cnndetect.zoo.registry import load_generator
+
+    generator = load_generator(weights)
+    if generator.family.name != family:
+        raise ProtocolError(f"{weights} is a {generator.family.name} generator, not {family}. Name the right family.")
+    _print({"fakes": build_test_set(generator, photos, out, count=count, seed=seed), "folder": str(out)})
+
+
+@click.command()
+@click.option("--photos", type=shared.FILE, required=True, metavar="DIR", help="one folder per category")
+@click.option("--generator", "generators", multiple=True, required=True, metavar="CATEGORY=FILE", help="repeatable")
+@click.option("--per-category", type=shared.Count(), help="photographs, mirror images, native crops: up to N")
+@click.option("--native-crops", type=shared.Count(0), default=0, help="of each photograph at native size, JPEG grid and all; fakes alike")
+@_out
+def build_training(photos: Path, generators: tuple[str, ...], per_category: int | None, native_crops: int, out: Path) -> None:
+    """Write a detector's training set from photographs and ProGANs."""
+    from cnndetect.zoo.build import build_training_set
+
+    wrong = [pair for pair in generators if "=" not in pair]
+    if wrong:
+        raise ProtocolError(f"--generator got {wrong[0]!r}. Expected CATEGORY=FILE.")
+    pairs = dict(pair.split("=", 1) for pair in generators)
+    _print(build_training_set(str(photos), pairs, str(out), per_category=per_category, native_crops=native_crops))
+
+
+@click.command()
+@_photos
+@click.option("--generator", "generators", multiple=True, metavar="FILE", help="use this one instead of training; repeatable")
+@click.option("--family", "families", multiple=True, metavar="NAME", help="train this family; repeatable (default: the eleven)")
+@click.option("--work", type=shared.FILE, metavar="DIR", help="where generators are trained (default: OUT/../generators)")
+@_recipe
+@_device
+@_count
+@click.option("--attribution", metavar="FILE", help="attribution.json written by the photos verb")
+@_out
+def build_suite(
+    photos: Path, generators: tuple[str, ...], families: tuple[str, ...], work: Path | None, recipe: str, device: str, count: int | None,
+    attribution: str | None, out: Path,
+) -> None:  # fmt: skip
+    """Write a suite: train what is missing, then reals and one test set per family."""
+    from cnndetect.zoo.build import build_suite as build
+    from cnndetect.zoo.build import train_missing
+    from cnndetect.zoo.registry import ELEVEN
+
+    made = list(generators)
+    if not made or families:
+        wanted = families or ELEVEN
+        made += train_missing(photos / "generators", work or out.parent / "generators", wanted, recipe=recipe, device=device)
+    reals = photos / "suite" if (photos / "suite").is_dir() else photos
+    _print(build(reals, made, str(out), count=count, attribution=attribution, device=device))
+
+
+@click.command()
+@click.argument("weights")
+@click.option("--out", required=True, metavar="FILE")
+def pack(weights: str, out: str) -> None:
+    """Write the generator WEIGHTS with one byte per weight."""
+    from cnndetect.zoo.registry import pack as write
+
+    _print({"generator": str(write(weights, out))})
+
+
+@click.command()
+@click.argument("suite", metavar="SUITE_DIR")
+@click.option("--floor", metavar="DIR", help="other photographs: their distance to the reals is the floor")
+def distance(suite: str, floor: str | None) -> None:
+    """Print the Frechet distance of every test set of a suite to its reals."""
+    from cnndetect.zoo.frechet import suite_distances
+
+    _print(suite_distances(suite, floor=floor))
+
+
+@click.command()
+@click.argument("test_set", metavar="TEST_SET_DIR")
+@click.option("--columns", type=shared.Count(), default=8, help="default: 8")
+@click.option("--out", required=True, metavar="FILE.jpg")
+def sheet(test_set: str, columns: int, out: str) -> None:
+    """Draw a contact sheet of a test set: reals above, fakes below."""
+    from cnndetect.zoo.sheets import contact_sheet
+
+    contact_sheet(test_set, columns=columns).save(out, quality=62)
+    _print({"sheet": out})
