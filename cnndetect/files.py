@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cnndetect.errors import DataError
+from cnndetect.errors import CnndetectError, DataError
 
 Record = TypeVar("Record")
 
@@ -91,18 +91,26 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
         raise DataError(f"{path} cannot be written: {error.strerror}. Expected a file in a folder that you may write to.") from error
 
 
-def read_record(path: str | Path, kind: type[Record], *, what: str, advice: str, unpack: Callable[[Any], Any] | None = None) -> Record:
+def read_record(
+    path: str | Path,
+    kind: type[Record],
+    *,
+    what: str,
+    advice: str,
+    unpack: Callable[[Any], Any] | None = None,
+    error: type[CnndetectError] = DataError,
+) -> Record:
     """The record that a JSON file holds, validated field by field.
 
     kind: a msgspec.Struct (with ``forbid_unknown_fields``) or another type that msgspec converts to.  what: such as "a result".
-    advice: what the user can do.  unpack: applied to the parsed JSON before it is validated.  Raises DataError.
+    advice: what the user can do.  unpack: applied to the parsed JSON before it is validated.  Raises ``error``.
     """
     try:
         content = msgspec.json.decode(Path(path).read_bytes())
         return msgspec.convert(content if unpack is None else unpack(content), kind)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{path} is not {what} ({reason}). {advice}") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as cause:
+        reason = f"{cause.args[0]!r} is missing" if isinstance(cause, KeyError) else str(cause)
+        raise error(f"{path} is not {what} ({reason}). {advice}") from cause
 
 
 def sha256_of(path: str | Path) -> str:

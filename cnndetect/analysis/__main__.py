@@ -10,12 +10,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from cnndetect.analysis.fakeness import Known, correlations, evenly, quality_measures, ranked
+from cnndetect.analysis.fakeness import Known, correlations, quality_measures, ranked
 from cnndetect.analysis.robustness import Robustness, as_rows, degraded_scores, robustness
 from cnndetect.analysis.set_spectra import Known as KnownSpectra
 from cnndetect.analysis.set_spectra import set_spectra
 from cnndetect.analysis.spectra import find_peaks, log_ratio, radial_profile
 from cnndetect.bench.suites import Suite, find_suites
+from cnndetect.data.folders import evenly
 from cnndetect.detectors.registry import load, name_of
 from cnndetect.errors import CnndetectError, DataError, UnknownNameError
 from cnndetect.files import write_csv, write_whole
@@ -123,7 +124,7 @@ def _fakeness(suite: Suite, options: argparse.Namespace) -> list[Path]:
                         "high": found.rho.high,
                     }
                 )
-            fakes = evenly(ranked(scores, one.root, label=1), options.limit or 20)
+            fakes = evenly(ranked(scores, one.root, label=1), options.limit or 20, ends=True)
             sheet = contact_sheet(
                 [(to_rgb_array(image.path), image.logit) for image in fakes],
                 title=f"{one.name}: fakes from least to most fake, logits of {detector}",
@@ -176,7 +177,7 @@ def _maps(suite: Suite, options: argparse.Namespace) -> list[Path]:
         shown = []
         for one in _bar(suite):
             fakes = ranked(_of_set(runs, one.name), one.root, label=1)
-            for place, image in zip(("least", "median", "most"), evenly(fakes, options.limit or 3), strict=False):
+            for place, image in zip(("least", "median", "most"), evenly(fakes, options.limit or 3, ends=True), strict=False):
                 array = to_rgb_array(image.path)
                 shown.append((f"{one.name}, {place} fake", array, explain(array, detector=detector)))
         written.append(_figure(explanations(shown), options.out / f"maps-{detector.name}.png"))

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from tabulate import tabulate
 from tqdm import tqdm
 
-from cnndetect.data.folders import PHOTO_MARK, Sample, fingerprint
+from cnndetect.data.folders import PHOTO_MARK, Sample, evenly, fingerprint
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError, ProtocolError
 from cnndetect.images import list_images
@@ -120,7 +120,7 @@ def _samples(photos: Sequence[str | Path], split: str | None, limit: int | None)
         if not files:
             raise DataError(f"{folder} holds no images. Expected a folder of real photographs.")
         if limit is not None and limit < len(files):
-            files = [files[place] for place in np.linspace(0, len(files) - 1, limit).round().astype(int)]
+            files = evenly(files, limit, ends=True)
         for file in files:
             name = f"{folder.name}/{file.relative_to(folder).as_posix()}"
             samples.append(Sample(file, 0, name, name.rsplit(PHOTO_MARK, 1)[0]))

@@ -66,17 +66,6 @@ def ranked(scores: Scores, root: str | Path, *, label: int | None = None) -> lis
     return [Ranked(place, name, files[name], kind, logit) for place, (logit, name, kind) in enumerate(rows)]
 
 
-def evenly(images: Sequence[Ranked], count: int) -> list[Ranked]:
-    """At most ``count`` of a ranking, evenly spread, with its two ends: what a contact sheet shows.
-
-    >>> [one for one in evenly(list(range(9)), 3)]
-    [0, 4, 8]
-    """
-    if len(images) <= count:
-        return list(images)
-    return [images[round(place)] for place in np.linspace(0, len(images) - 1, count)] if count > 1 else list(images[-1:])
-
-
 # What was measured of a file: sharpness, and its pooled features where they were asked for.
 Known = dict[Path, tuple[float, np.ndarray | None]]
 

@@ -5,17 +5,20 @@ They are made from other code, often from other images, and have no intervals: t
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from cnndetect.bench.results import Result
 from cnndetect.bench.tables import markdown
 from cnndetect.data.official.catalog import DATASETS
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.errors import DataError
+from cnndetect.files import read_record
 
 # A difference that rounding and other libraries do not explain, as a fraction.
 TOLERANCE = 0.005
@@ -32,8 +35,7 @@ otherwise other runs: never to be ranked with the rows above.** † was not read
 checkpoint on test sets of the same counts, by this package; **bold** differs by more than half a point."""
 
 
-@dataclass(frozen=True)
-class ReportedRow:
+class ReportedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One published row. values: test set -> fraction.  mean: as printed, a fraction.  weights: name in OFFICIAL."""
 
     detector: str
@@ -48,8 +50,7 @@ class ReportedRow:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class ReportedMean:
+class ReportedMean(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A published mean over the 8, 11 or 13 test sets of ForenSynths, as fractions."""
 
     detector: str
@@ -62,8 +63,7 @@ class ReportedMean:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Reported:
+class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. sources: key -> title and url."""
 
     sources: Mapping[str, Mapping[str, str]]
@@ -99,24 +99,15 @@ class _Measured:
 
 def read_reported(path: str | Path) -> Reported:
     """The published figures, percent turned to fractions. Raises DataError that names what does not fit."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        rows = tuple(
-            ReportedRow(**{**row, "values": _fractions(row["values"]), "mean": _fraction(row.get("mean"))}) for row in content["rows"]
-        )
-        means = tuple(
-            ReportedMean(**{**row, "accuracy": _fraction(row.get("accuracy")), "ap": _fraction(row.get("ap"))}) for row in content["means"]
-        )
-        found = Reported(content["sources"], rows, means)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(f"{path} holds no reported figures ({error!r}). Expected sources, rows and means as in reported.json.") from error
-    named = [row.source for row in rows] + [row.source for row in means]
-    problems = [f"source {source!r}" for source in named if source not in found.sources]
-    problems += [f"metric {row.metric!r}" for row in rows if row.metric not in METRICS]
-    problems += [f"weights {row.weights!r}" for row in rows if row.weights is not None and row.weights not in OFFICIAL]
+    advice = "Expected sources, rows and means as in reported.json."
+    reported = read_record(path, Reported, what="a file of reported figures", advice=advice, unpack=_as_fractions)
+    named = [row.source for row in reported.rows] + [row.source for row in reported.means]
+    problems = [f"source {source!r}" for source in named if source not in reported.sources]
+    problems += [f"metric {row.metric!r}" for row in reported.rows if row.metric not in METRICS]
+    problems += [f"weights {row.weights!r}" for row in reported.rows if row.weights is not None and row.weights not in OFFICIAL]
     if problems:
         raise DataError(f"{path} names what does not exist: {', '.join(problems[:5])}.")
-    return found
+    return reported
 
 
 def differences(reported: Reported, results: Iterable[Result]) -> list[Difference]:
@@ -223,9 +214,14 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}".removesuffix("0")
 
 
-def _fraction(value: float | None) -> float | None:
-    return None if value is None else value / 100
+def _as_fractions(content: dict[str, Any]) -> dict[str, Any]:
+    """The file's percentages as fractions."""
 
+    def fraction(value: Any) -> Any:
+        return {name: fraction(part) for name, part in value.items()} if isinstance(value, dict) else None if value is None else value / 100
 
-def _fractions(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value / 100 for name, value in values.items()}
+    figures = ("values", "mean", "accuracy", "ap")
+    tables = {
+        table: [{k: fraction(v) if k in figures else v for k, v in row.items()} for row in content[table]] for table in ("rows", "means")
+    }
+    return {"sources": content["sources"], **tables}

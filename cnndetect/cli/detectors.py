@@ -13,6 +13,7 @@ import click
 from cnndetect.cli import options as shared
 from cnndetect.cli.groups import Verbs
 from cnndetect.errors import ProtocolError, UnknownNameError, lookup
+from cnndetect.files import sha256_of
 
 if TYPE_CHECKING:
     from cnndetect.detectors.official import OfficialRecord
@@ -94,7 +95,6 @@ def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_ch
     from cnndetect.data.official.download import size_text
     from cnndetect.detectors.official import LICENCE, fetch_official, find_official, is_fetched
     from cnndetect.detectors.records import registered
-    from cnndetect.detectors.weights import file_sha256
 
     try:
         record = find_official(name)
@@ -112,7 +112,7 @@ def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_ch
     path = fetch_official(record, accept_licence=accepted, source=from_file, folder=dest, keep_checkpoint=keep_checkpoint, progress=True)
     if dest:
         click.echo(f"It is found by its name where CNNDETECT_OFFICIAL={dest} is set; by its path anywhere.", err=True)
-    answer = {"name": record.name, "file": str(path), "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    answer = {"name": record.name, "file": str(path), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
     click.echo(json.dumps(answer, sort_keys=True) if as_json else f"{record.name}  {path}  {size_text(path.stat().st_size)}")
 
 

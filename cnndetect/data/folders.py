@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+import numpy as np
+
 from cnndetect.errors import LayoutError
 from cnndetect.images import EXTENSIONS, list_images
 
@@ -183,13 +185,15 @@ def spread(samples: tuple[Sample, ...], max_images: int | None) -> tuple[Sample,
     return tuple(samples[place] for place in sorted(kept))
 
 
-def evenly(items: Sequence[Item], count: int) -> list[Item]:
-    """At most ``count`` of the items, evenly spread over their order.
+def evenly(items: Sequence[Item], count: int, *, ends: bool = False) -> list[Item]:
+    """At most ``count`` of the items, evenly spread over their order. ends: the first and the last among them, as a ranking needs.
 
-    >>> evenly("abcdef", 3)
-    ['a', 'c', 'e']
+    >>> evenly("abcdef", 3), evenly("abcdef", 3, ends=True), evenly("abcdef", 1, ends=True)
+    (['a', 'c', 'e'], ['a', 'c', 'f'], ['f'])
     """
     count = min(count, len(items))
+    if ends:
+        return [items[round(place)] for place in np.linspace(0, len(items) - 1, count)] if count > 1 else list(items[-count:])
     return [items[index * len(items) // count] for index in range(count)]
 
 

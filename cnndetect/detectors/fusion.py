@@ -6,8 +6,6 @@ what survives compression. Their logits are summed with the weights of a logisti
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cnndetect.errors import WeightsError
+from cnndetect.files import read_record, write_json
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,13 @@ class FusionRecord:
 
     def save(self, path: Path) -> None:
         """Write sorted JSON, whole or not at all."""
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(json.dumps({"fusion": asdict(self)}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_json(path, {"fusion": asdict(self)}, indent=2)
 
 
 def read_fusion(path: str | Path) -> FusionRecord:
     """The record of a JSON file that ``FusionRecord.save`` wrote. Raises WeightsError."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))["fusion"]
-        members = tuple(Member(**member) for member in content.pop("members"))
-        return FusionRecord(members=members, **content)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"{path} is no fusion ({error!r}). Fit one with: cnndetect detectors fuse") from error
+    advice = "Fit one with: cnndetect detectors fuse"
+    return read_record(path, FusionRecord, what="a fusion", advice=advice, unpack=lambda content: content["fusion"], error=WeightsError)
 
 
 class Fusion(nn.Module):

@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 
 from cnndetect.data.official.download import check_room, download
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
-from cnndetect.detectors.weights import file_sha256, fit_state, load_state
+from cnndetect.detectors.weights import fit_state, load_state
 from cnndetect.errors import ProtocolError, WeightsError, lookup
-from cnndetect.files import write_json, write_whole
+from cnndetect.files import sha256_of, write_json, write_whole
 from cnndetect.paths import official_root
 
 LICENCE = """\
@@ -167,7 +167,7 @@ def fetched_official(record: OfficialRecord) -> tuple[Path, str]:
         expected, source = str(content["sha256"]), str(content["source_sha256"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise WeightsError(f"{note} cannot be read ({error!r}). Remove it and fetch {record.stem} again.") from error
-    digest = file_sha256(path)
+    digest = sha256_of(path)
     if digest != expected:
         raise WeightsError(f"{path} has SHA-256 {digest}. Expected {expected}; it was changed. Remove it and fetch {record.stem} again.")
     return path, source
@@ -202,7 +202,7 @@ def _strip(checkpoint: Path, record: OfficialRecord, root: Path) -> None:
     state = load_state(checkpoint)
     fit_state(resnet50_one_logit(), state, source=str(checkpoint))
     target, note = _stripped(root, record), _note(root, record)
-    source = file_sha256(checkpoint)
+    source = sha256_of(checkpoint)
     note.unlink(missing_ok=True)
     metadata = {"source": record.file, "source_sha256": source, "licence": record.licence}
     write_whole(target, lambda temporary: save_file(state, temporary, metadata=metadata))
@@ -210,7 +210,7 @@ def _strip(checkpoint: Path, record: OfficialRecord, root: Path) -> None:
         "name": record.name,
         "source": record.file,
         "source_sha256": source,
-        "sha256": file_sha256(target),
+        "sha256": sha256_of(target),
         "licence": LICENCE.splitlines(),
     }
     # Last: without it the weights count as not fetched.

@@ -6,13 +6,14 @@ new bundled detector is therefore a weights file and its record, and no change o
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from cnndetect import files
 from cnndetect.errors import ProtocolError, WeightsError, lookup
+from cnndetect.files import write_whole
 from cnndetect.paths import weights_root
 
 # What may stand before ".json" in a weights file that is JSON itself: a fusion (detectors/fusion.py).
@@ -85,9 +86,7 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def save(self, folder: str | Path) -> Path:
         """Write ``NAME.json``, whole or not at all."""
         path = Path(folder) / f"{self.name}.json"
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
-        os.replace(temporary, path)
+        write_whole(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
         return path
 
     def changed(self, **fields: Any) -> WeightsRecord:
@@ -103,10 +102,8 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def read_record(path: str | Path) -> WeightsRecord:
     """The record of a JSON file. Raises WeightsError that names the field which is wrong."""
     path = Path(path)
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=WeightsRecord)
-    except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
-        raise WeightsError(f"{path} is no weights record ({error}). Make it again with: cnndetect detectors pack, or mend it.") from error
+    advice = "Make it again with: cnndetect detectors pack, or mend it."
+    record = files.read_record(path, WeightsRecord, what="a weights record", advice=advice, error=WeightsError)
     if record.name != path.stem:
         raise WeightsError(f"{path} is the record of {record.name!r}. Expected the name of the file; rename one of the two.")
     return record

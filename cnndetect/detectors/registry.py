@@ -20,8 +20,9 @@ from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, build
 from cnndetect.detectors.networks.resnext import in_class_order
 from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
 from cnndetect.detectors.records import FUSION, WeightsRecord, record_beside, registered
-from cnndetect.detectors.weights import DEFAULT_DETECTOR, file_sha256, fit_state, load_state, registered_file
+from cnndetect.detectors.weights import DEFAULT_DETECTOR, fit_state, load_state, registered_file
 from cnndetect.errors import ProtocolError, WeightsError, lookup
+from cnndetect.files import sha256_of
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".json")
 
@@ -121,7 +122,7 @@ def _recorded(name: str, network: Callable, record: WeightsRecord, device: str) 
 
 def _from_file(path: Path, device: str) -> Detector:
     name = name_of(path)  # says so where the file is missing
-    digest = file_sha256(path)
+    digest = sha256_of(path)
     record = record_beside(path, digest)
     if path.suffix.lower() == ".json":
         network, members = _fusion(path, device)

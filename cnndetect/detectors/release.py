@@ -22,8 +22,9 @@ from cnndetect.detectors.packed import to_int6, to_int8
 from cnndetect.detectors.records import Packing, Source, WeightsRecord, read_record, record_beside, record_path
 from cnndetect.detectors.registry import load, name_of
 from cnndetect.detectors.validation import ValidationLogits, validation_logits
-from cnndetect.detectors.weights import file_sha256, load_state
+from cnndetect.detectors.weights import load_state
 from cnndetect.errors import ProtocolError, WeightsError
+from cnndetect.files import sha256_of, write_whole
 from cnndetect.metrics import average_precision
 from cnndetect.metrics.calibration import Calibration, fit_calibration
 
@@ -37,7 +38,7 @@ def record_for(weights: str | Path) -> WeightsRecord:
     A record of other bytes keeps its words and loses what was fitted to those bytes.
     """
     path = Path(weights)
-    digest, place = file_sha256(path), record_path(path)
+    digest, place = sha256_of(path), record_path(path)
     found = record_beside(path, digest)
     if found:
         return found
@@ -67,15 +68,13 @@ def pack_weights(
     place = target.with_suffix(".json")
     kept = read_record(place) if place.is_file() else record_for(source)  # words that somebody wrote there stay
     kept.changed(**(fields or {}))  # a misspelt field is named before anything is written
-    temporary = target.with_name(target.name + ".part")
-    save_file({8: to_int8, 6: to_int6}[bits](state), temporary)
-    os.replace(temporary, target)
-    digest, network = file_sha256(target), architecture_of(state) or kept.network
+    write_whole(target, lambda temporary: save_file({8: to_int8, 6: to_int6}[bits](state), temporary))
+    digest, network = sha256_of(target), architecture_of(state) or kept.network
     record = kept.changed(
         name=target.stem, file=target.name, sha256=digest, network=network,
         architecture=kept.architecture or (NETWORKS[network].words if network in NETWORKS else network),
         packing=compare_weights(source, target, compare, bits=bits, device=device, progress=progress) if compare else Packing(bits=bits),
-        source=Source(file=source.name, sha256=file_sha256(source)), **({} if kept.sha256 == digest else dict.fromkeys(FITTED)),
+        source=Source(file=source.name, sha256=sha256_of(source)), **({} if kept.sha256 == digest else dict.fromkeys(FITTED)),
     ).changed(**(fields or {}))  # fmt: skip
     record.save(target.parent)
     return record

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from cnndetect.detectors.packed import unpack
 from cnndetect.detectors.records import WeightsRecord
 from cnndetect.errors import WeightsError
+from cnndetect.files import sha256_of
 from cnndetect.paths import weights_root
 
 # The detector that score() and the bench use when none is named.
@@ -73,23 +72,7 @@ def registered_file(record: WeightsRecord) -> Path:
     path = weights_root() / record.file
     if not path.is_file():
         raise WeightsError(f"The weights of {record.name} are not at {path}. Install the package again, or set CNNDETECT_WEIGHTS.")
-    digest = file_sha256(path)
+    digest = sha256_of(path)
     if digest != record.sha256:
         raise WeightsError(f"{path} has SHA-256 {digest}. Expected {record.sha256}; the file is damaged, install the package again.")
     return path
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file, remembered while its size and time stay the same."""
-    path = Path(path)
-    status = path.stat()
-    return _sha256(str(path), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=32)
-def _sha256(path: str, size: int, time_ns: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -7,11 +7,12 @@ from importlib.util import find_spec
 import numpy as np
 
 from cnndetect.analysis.explain import Explanation, explain
-from cnndetect.analysis.fakeness import Correlation, Known, Ranked, correlations, evenly, quality_measures, ranked
+from cnndetect.analysis.fakeness import Correlation, Known, Ranked, correlations, quality_measures, ranked
 from cnndetect.analysis.set_spectra import Known as KnownSpectra
 from cnndetect.analysis.set_spectra import set_spectra
 from cnndetect.analysis.spectra import Spectrum, find_peaks, log_ratio, radial_profile
 from cnndetect.bench.suites import TestSet
+from cnndetect.data.folders import evenly
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError
@@ -141,7 +142,7 @@ def _peaks(real: Spectrum, fake: Spectrum) -> list[tuple[float, float, float]]:
 
 
 def _sheet(name: str, images: list[Ranked]) -> Drawing:
-    shown = evenly(images, SHEET_IMAGES)
+    shown = evenly(images, SHEET_IMAGES, ends=True)
     figure = contact_sheet([(to_rgb_array(one.path), one.logit) for one in shown], title=f"{name}: least to most fake", columns=8)
     alt = f"{len(shown)} fakes of {name}, from logit {shown[0].logit:.1f} to {shown[-1].logit:.1f}"
     rows = [[one.place, one.relative, one.logit] for one in images]

@@ -10,8 +10,9 @@ from torch import nn
 from torchvision import models
 
 from cnndetect.detectors.networks import NETWORKS
-from cnndetect.detectors.weights import file_sha256, fit_state, load_state
+from cnndetect.detectors.weights import fit_state, load_state
 from cnndetect.errors import WeightsError, lookup
+from cnndetect.files import sha256_of
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {name: architecture.build for name, architecture in NETWORKS.items()}
 
@@ -52,7 +53,7 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
     path = Path(init)
     if not path.is_file():
         raise WeightsError(f"--init got {init!r}. Expected 'imagenet', 'random' or an existing weights file.")
-    named = f"file {path.name} (sha256 {file_sha256(path)})"
+    named = f"file {path.name} (sha256 {sha256_of(path)})"
     kept_fc = _load(network, load_state(path), source=path.name)
     return network, f"{named}, fc from the file" if kept_fc else f"{named}, {fresh_fc}"
 

@@ -15,13 +15,12 @@ from cnndetect.analysis.__main__ import main
 from cnndetect.analysis.fakeness import (
     SHARPNESS,
     correlations,
-    evenly,
     feature_distances,
     quality_measures,
     ranked,
     spearman,
 )
-from cnndetect.data.folders import Sample, scan
+from cnndetect.data.folders import Sample, evenly, scan
 from cnndetect.errors import DataError
 from cnndetect.images import to_rgb_array
 from cnndetect.scoring.scores import read_scores
@@ -47,7 +46,7 @@ def test_a_ranking_goes_from_least_to_most_fake_and_knows_its_files(scored: tupl
     # The detector is brightness: the files agree.
     levels = [to_rgb_array(image.path).mean() for image in both]
     assert levels == sorted(levels)
-    assert evenly(both, 4)[0] == both[0] and evenly(both, 4)[-1] == both[-1] and evenly(both, 99) == both
+    assert evenly(both, 4, ends=True)[0] == both[0] and evenly(both, 4, ends=True)[-1] == both[-1] and evenly(both, 99, ends=True) == both
     with pytest.raises(DataError, match="another version"):
         ranked(scores, draw_suite(suite.parent / "smaller", per_class=2) / "crn")
 

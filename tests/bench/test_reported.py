@@ -131,10 +131,10 @@ def test_reported_rows_are_never_among_the_measured(tmp_path, shipped) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"rows": [{"detector": "x"}]}, "holds no reported figures"),
+        ({"rows": [{"detector": "x"}]}, "is not a file of reported figures"),
         ({"rows": [dict(detector="x", data="d", protocol="p", metric="ap", source="no", verified=True, values={"a": 1})]}, "source 'no'"),
         ({"rows": [dict(detector="x", data="d", protocol="p", metric="f1", source="readme", verified=True, values={})]}, "metric 'f1'"),
-        ({"means": 5}, "holds no reported figures"),
+        ({"means": 5}, "is not a file of reported figures"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path, change, words) -> None:

@@ -24,8 +24,8 @@ from cnndetect.detectors.fusion_fit import fit_fusion, fit_weights
 from cnndetect.detectors.networks import build
 from cnndetect.detectors.records import WeightsRecord, read_record
 from cnndetect.detectors.validation import ValidationLogits, read_validation, validation_logits
-from cnndetect.detectors.weights import file_sha256
 from cnndetect.errors import DataError, MetricError, ProtocolError, WeightsError
+from cnndetect.files import sha256_of
 from cnndetect.metrics import average_precision, figures, fit_threshold, rank
 from cnndetect.metrics.calibration import calibrate, fit_calibration, fit_temperature
 
@@ -157,7 +157,7 @@ def test_the_command_freezes_beside_the_file_and_loading_finds_it(
     assert cnndetect.load(file, device="cpu").temperature is None
     for content in ("{", "{}", '{"name": "mine", "file": "x", "sha256": "", "temprature": 1}'):
         (tmp_path / "mine.json").write_text(content)
-        with pytest.raises(WeightsError, match="mine.json is no weights record"):
+        with pytest.raises(WeightsError, match="mine.json is not a weights record"):
             cnndetect.load(file, device="cpu")
     assert main(["progan8-r50-bj01", "--val", str(val), "--write"]) == 2
     assert "Expected a weights file" in capsys.readouterr().err
@@ -167,7 +167,7 @@ def test_a_registered_detector_brings_its_temperature(files: list[Path], tmp_pat
     folder = tmp_path / "bundled"
     folder.mkdir()
     (folder / "npr.safetensors").write_bytes(files[1].read_bytes())
-    record = {"name": "mine", "file": "npr.safetensors", "sha256": file_sha256(files[1]), "network": "npr"}
+    record = {"name": "mine", "file": "npr.safetensors", "sha256": sha256_of(files[1]), "network": "npr"}
     WeightsRecord(**record, threshold_logit=1.5, temperature=2.5).save(folder)
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(folder))
     detector = cnndetect.load("mine", device="cpu")
@@ -248,7 +248,7 @@ def test_a_fusion_is_fitted_on_stored_logits_and_loads_as_a_detector(
     with pytest.raises(WeightsError, match="was fitted with.*npr.safetensors of SHA-256 0000"):
         cnndetect.load(out, device="cpu")
     out.write_text("[]")
-    with pytest.raises(WeightsError, match="sum.json is no fusion"):
+    with pytest.raises(WeightsError, match="sum.json is not a fusion"):
         cnndetect.load(out, device="cpu")
     assert fuse([str(files[0]), "--val", str(val), "--out", str(out)]) == 2
 

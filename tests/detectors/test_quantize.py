@@ -18,8 +18,9 @@ from cnndetect.detectors.networks.resnet import resnet50_one_logit
 from cnndetect.detectors.packed import to_int6, to_int8, unpack
 from cnndetect.detectors.records import read_record
 from cnndetect.detectors.release import compare_weights, pack_weights
-from cnndetect.detectors.weights import file_sha256, load_state
+from cnndetect.detectors.weights import load_state
 from cnndetect.errors import UnknownNameError, WeightsError
+from cnndetect.files import sha256_of
 
 
 def pictures(count: int, *, seed: int) -> torch.Tensor:
@@ -136,16 +137,16 @@ def test_the_command_converts_and_says_what_it_did(weights_file, tmp_path, capsy
         main(["detectors", "pack", str(weights_file), str(small), "--compare", str(images), "--device", "cpu", "--set", "title=Small"]) == 0
     )
     answer = json.loads(capsys.readouterr().out)
-    assert answer["file"] == "small.safetensors" and answer["sha256"] == file_sha256(small)
+    assert answer["file"] == "small.safetensors" and answer["sha256"] == sha256_of(small)
     assert answer["bytes"] == small.stat().st_size < 24.5e6
     packing = read_record(tmp_path / "small.json").packing
     assert packing and packing.images == 4 and 0 < packing.mean_difference <= packing.largest_difference and packing.bits == 8
     same = compare_weights(weights_file, weights_file, images, bits=8, device="cpu")
     assert (same.largest_difference, same.ap_after) == (0.0, packing.ap_before)
-    assert (answer["title"], answer["network"], answer["source"]["sha256"]) == ("Small", "resnet50", file_sha256(weights_file))
+    assert (answer["title"], answer["network"], answer["source"]["sha256"]) == ("Small", "resnet50", sha256_of(weights_file))
     # Packed again, words stay and the record is of the new bytes.
     again = pack_weights(weights_file, small, bits=6, fields={"licence": "MIT"})
-    assert (again.title, again.licence, again.sha256) == ("Small", "MIT", file_sha256(small))
+    assert (again.title, again.licence, again.sha256) == ("Small", "MIT", sha256_of(small))
     with pytest.raises(UnknownNameError, match="Did you mean 'licence'"):
         pack_weights(weights_file, tmp_path / "never.safetensors", fields={"license": "MIT"})
     assert not (tmp_path / "never.safetensors").exists()

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from cnndetect.detectors import weights
 from cnndetect.detectors.records import WeightsRecord
-from cnndetect.detectors.weights import file_sha256, fit_state, load_state, registered_file
+from cnndetect.detectors.weights import fit_state, load_state, registered_file
 from cnndetect.errors import WeightsError
+from cnndetect.files import sha256_of
 
 
 def small() -> nn.Module:
@@ -93,7 +93,7 @@ def test_a_registered_file_is_checked_again_when_it_changes(tmp_path, monkeypatc
 
     # Unchanged, the file is not read a second time.
     with monkeypatch.context() as patched:
-        patched.setattr(weights.hashlib, "sha256", lambda: pytest.fail("read again"))
+        patched.setattr("cnndetect.files.hashlib.file_digest", lambda *of: pytest.fail("read again"))
         assert registered_file(known) == path
 
     path.write_bytes(b"other content")  # the same length, another time
@@ -108,4 +108,4 @@ def test_a_registered_file_is_checked_again_when_it_changes(tmp_path, monkeypatc
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path) -> None:
     content = bytes(range(256)) * 5000  # more than one block
     Path(tmp_path / "x").write_bytes(content)
-    assert file_sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+    assert sha256_of(tmp_path / "x") == hashlib.sha256(content).hexdigest()
