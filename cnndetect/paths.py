@@ -2,25 +2,34 @@
 
 | what                    | environment variable | default                                        |
 |-------------------------|----------------------|------------------------------------------------|
-| embedded suite          | CNNDETECT_MINI       | benchmarks/mini of the checkout or the wheel   |
-| bundled weights         | CNNDETECT_WEIGHTS    | weights of the checkout or the wheel           |
-| official weights        | CNNDETECT_OFFICIAL   | ~/.cache/cnndetect/official                    |
-| results shipped with us | CNNDETECT_REFERENCE  | benchmarks/results of the checkout or wheel    |
-| published figures       | CNNDETECT_REPORTED   | benchmarks/reported.json of checkout or wheel  |
-| what a run writes       | CNNDETECT_RESULTS    | ~/.cache/cnndetect/results                     |
-| official data           | CNNDETECT_DATA       | ~/.cache/cnndetect/data                        |
+| embedded suite          | CNNDETECT_MINI       | benchmarks/mini of the checkout or the wheels  |
+| bundled weights         | CNNDETECT_WEIGHTS    | weights of the checkout or the wheels          |
+| official weights        | CNNDETECT_OFFICIAL   | CACHE/official                                 |
+| results shipped with us | CNNDETECT_REFERENCE  | benchmarks/results of the checkout or wheels   |
+| published figures       | CNNDETECT_REPORTED   | benchmarks/reported.json of checkout or wheels |
+| what a run writes       | CNNDETECT_RESULTS    | CACHE/results                                  |
+| data sets               | CNNDETECT_DATA       | CACHE/data                                     |
+
+CACHE is the user's cache folder: ~/.cache/cnndetect on Linux, below XDG_CACHE_HOME where that is set. The wheels are cnndetect,
+with the weights, and cnndetect-mini (packages/mini in a checkout), with the embedded suite and its stored results.
 """
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 # Below a results folder every writer has a sub-folder of its own: the bench, its limited trials, false alarms, training runs.
 RESULTS, TRIALS, ALARMS, RUNS = "results", "not-a-result", "alarms", "runs"
 OLD_RUNS = "train"  # where older versions kept training runs
 
 _PACKAGE = Path(__file__).resolve().parent
+
+# The embedded suite is a distribution of its own, so that a wheel for scoring stays small.
+GET_MINI = "python -m pip install ./packages/mini in a checkout of cnndetect, or CNNDETECT_MINI=FOLDER for a copy"
 
 
 def mini_root(given: str | Path | None = None) -> Path:
@@ -35,7 +44,7 @@ def weights_root(given: str | Path | None = None) -> Path:
 
 def official_root(given: str | Path | None = None) -> Path:
     """Folder of the official weights that the user fetched."""
-    return _choose(given, "CNNDETECT_OFFICIAL", Path.home() / ".cache" / "cnndetect" / "official")
+    return _choose(given, "CNNDETECT_OFFICIAL", _cache() / "official")
 
 
 def reference_results_root(given: str | Path | None = None) -> Path:
@@ -50,12 +59,12 @@ def reported_file(given: str | Path | None = None) -> Path:
 
 def results_root(given: str | Path | None = None) -> Path:
     """Folder where a benchmark run writes scores and results."""
-    return _choose(given, "CNNDETECT_RESULTS", Path.home() / ".cache" / "cnndetect" / "results")
+    return _choose(given, "CNNDETECT_RESULTS", _cache() / "results")
 
 
 def data_root(given: str | Path | None = None) -> Path:
-    """Folder of the official data, one sub-folder per data set (see cnndetect/data/official/catalog.py)."""
-    return _choose(given, "CNNDETECT_DATA", Path.home() / ".cache" / "cnndetect" / "data")
+    """Folder of the data sets, one sub-folder per data set (see cnndetect/data/official/catalog.py)."""
+    return _choose(given, "CNNDETECT_DATA", _cache() / "data")
 
 
 def _choose(given: str | Path | None, variable: str, default: Path) -> Path:
@@ -64,7 +73,13 @@ def _choose(given: str | Path | None, variable: str, default: Path) -> Path:
     return Path(os.environ[variable]) if os.environ.get(variable) else default
 
 
+def _cache() -> Path:
+    return user_cache_path("cnndetect", appauthor=False)
+
+
 def _shipped(relative: str) -> Path:
-    # A wheel carries the folders inside the package; a checkout has them beside it.
+    """The first that exists of: the installed package, the installed data package, the checkout (which need not)."""
     inside = _PACKAGE / "_assets" / relative
-    return inside if inside.exists() else _PACKAGE.parent / relative
+    data = find_spec("cnndetect_mini")
+    beside = [Path(place) / relative for place in data.submodule_search_locations or ()] if data else []
+    return next((place for place in (inside, *beside) if place.exists()), _PACKAGE.parent / relative)

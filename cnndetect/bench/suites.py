@@ -9,7 +9,7 @@ from pathlib import Path
 from cnndetect.data.folders import FAKE, REAL, SHARED_REALS, find_sets
 from cnndetect.data.official.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
 from cnndetect.errors import LayoutError
-from cnndetect.paths import data_root, mini_root
+from cnndetect.paths import GET_MINI, data_root, mini_root
 
 # The paper's order; other test sets follow by name.
 FAMILY_ORDER = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle", "sitd", "san", "deepfake")
@@ -75,9 +75,9 @@ def find_suites(name: str | Path) -> list[Suite]:
     """
     if str(name) == "all":
         # The embedded suite comes with the package: where it is missing, that is an error.
-        return [Suite(MINI, MINI_VERSION, _found(mini_root()))] + [_official(facts) for facts in SUITES.values() if not _absent(facts)]
+        return [_mini()] + [_official(facts) for facts in SUITES.values() if not _absent(facts)]
     if str(name) == MINI:
-        return [Suite(MINI, MINI_VERSION, _found(mini_root()))]
+        return [_mini()]
     if str(name) in SUITES:
         return [_official(SUITES[str(name)])]
     path = Path(name)
@@ -95,14 +95,22 @@ def suites_note() -> str:
     absent = [name for name in SUITES if name not in present]
     datasets = sorted({SUITES[name].dataset for name in absent})
     get = "; ".join(f"python -m cnndetect.data get {dataset}" for dataset in datasets)
+    mini = "" if MINI in present else f" Not here: {MINI}; get it with: {GET_MINI}."
     others = f" Not here: {', '.join(absent)}; get them with: {get}." if absent else ""
-    return f"suites: {', '.join(present) or 'none'}.{others} Any folder with {REAL}/ and {FAKE}/ is a suite too: --suite PATH"
+    return f"suites: {', '.join(present) or 'none'}.{mini}{others} Any folder with {REAL}/ and {FAKE}/ is a suite too: --suite PATH"
 
 
 def twins(suite: Suite, test_set: TestSet) -> list[tuple[str, str]]:
     """Title and place of results of other suites with the very same images: their scores serve here too."""
     others = [facts for facts in SUITES.values() if facts.name != suite.name and test_set.official in facts.groups]
     return [(f"{facts.name}@{facts.version}", facts.name) for facts in others]
+
+
+def _mini() -> Suite:
+    root = mini_root()
+    if not root.exists():
+        raise LayoutError(f"The suite {MINI} is not installed (looked in {root}). Get it with: {GET_MINI}")
+    return Suite(MINI, MINI_VERSION, _found(root))
 
 
 def _official(facts: SuiteFacts) -> Suite:
