@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnndetect.data.folders import FAKE, REAL, SHARED_REALS, find_sets
+from cnndetect.data.folders import FAKE, LAYOUTS_KNOWN, REAL, find_sets, found_in, holds_classes
 from cnndetect.data.official.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
+from cnndetect.data.sets.rows import find_row, how_to_get, set_rows
 from cnndetect.errors import LayoutError
 from cnndetect.paths import GET_MINI, data_root, mini_root
 
@@ -64,7 +65,7 @@ def family_rank(name: str) -> tuple[int, str]:
 
 def list_suites() -> list[str]:
     """Names of the suites that are installed, whole."""
-    return ([MINI] if _test_sets(mini_root()) else []) + [name for name, facts in SUITES.items() if not _absent(facts)]
+    return ([MINI] if _test_sets(mini_root()) else []) + [name for name, facts in SUITES.items() if not _absent(facts)] + _present_rows()
 
 
 def find_suites(name: str | Path) -> list[Suite]:
@@ -75,16 +76,20 @@ def find_suites(name: str | Path) -> list[Suite]:
     """
     if str(name) == "all":
         # The embedded suite comes with the package: where it is missing, that is an error.
-        return [_mini()] + [_official(facts) for facts in SUITES.values() if not _absent(facts)]
+        return (
+            [_mini()] + [_official(facts) for facts in SUITES.values() if not _absent(facts)] + [_of_row(name) for name in _present_rows()]
+        )
     if str(name) == MINI:
         return [_mini()]
     if str(name) in SUITES:
         return [_official(SUITES[str(name)])]
     path = Path(name)
+    if str(name) in set_rows() and not path.exists():
+        return [_of_row(str(name))]
     if not path.exists():
         raise LayoutError(
             f"There is no suite {str(name)!r} and no such folder. Expected all, {MINI}, {', '.join(SUITES)}, or a folder with "
-            f"{REAL}/ and {FAKE}/."
+            f"{REAL}/ and {FAKE}/; or a test set of the catalogue: {', '.join(set_rows())}."
         )
     return [Suite(_plain(path.resolve().name), 0, _found(path))]
 
@@ -127,6 +132,19 @@ def _official(facts: SuiteFacts) -> Suite:
     return Suite(facts.name, facts.version, tuple(TestSet(group.title, root / group.name, facts.name, group.name) for group in groups))
 
 
+def _present_rows() -> list[str]:
+    return [name for name in set_rows() if (data_root() / name).is_dir()]
+
+
+def _of_row(name: str) -> Suite:
+    """A set of the catalogue that the user has put into the data folder. Version 1: its images are those of its authors."""
+    root = data_root() / name
+    if not root.is_dir():
+        raise LayoutError(f"The test set {name} is not in {root} (see CNNDETECT_DATA).\n{how_to_get(find_row(name), root)}")
+    found = _found(root)
+    return Suite(name, 1, tuple(TestSet(one.name, one.root, name) for one in found))
+
+
 def _absent(facts: SuiteFacts) -> list[Group]:
     """Groups that have a class folder missing; images are counted by ``python -m cnndetect.data verify``."""
     root = data_root() / facts.dataset
@@ -140,14 +158,14 @@ def _absent(facts: SuiteFacts) -> list[Group]:
 def _found(root: Path) -> tuple[TestSet, ...]:
     sets = _test_sets(root)
     if not sets:
-        raise LayoutError(f"{root} holds no test set. Expected {REAL}/ and {FAKE}/, in it or in its sub-folders.")
+        raise LayoutError(f"{root} holds no test set (found: {found_in(root)}). {LAYOUTS_KNOWN}")
     return sets
 
 
 def _test_sets(root: Path) -> tuple[TestSet, ...]:
     if not root.is_dir():
         return ()
-    if any((root / name).exists() for name in (REAL, FAKE, SHARED_REALS)):
+    if holds_classes(root):
         return (TestSet(_plain(root.resolve().name), root),)
     names = [child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".") and find_sets(child)]
     return tuple(TestSet(_plain(child.name), child) for child in sorted(names, key=lambda child: family_rank(child.name)))

@@ -23,6 +23,14 @@ Item = TypeVar("Item")
 REAL, FAKE = "0_real", "1_fake"
 SHARED_REALS = "0_real.txt"
 
+# Names of the two class folders: ours (as released by Wang et al.), GenImage's, Community Forensics'.
+CLASS_FOLDERS = ((REAL, FAKE), ("nature", "ai"), ("real", "fake"))
+
+LAYOUTS_KNOWN = (
+    f"Expected {REAL}/ and {FAKE}/, at the top or one folder per class; nature/ and ai/, or real/ and fake/, serve too. Flat folders, "
+    "CSV, Parquet and WebDataset are brought into this layout by cnndetect.data.sets.arrange."
+)
+
 # In front of this mark, a file's name is the photograph's: lake__0.png and lake__1.png are crops of one.
 PHOTO_MARK = "__"
 
@@ -52,9 +60,7 @@ def scan(root: str | Path) -> tuple[Sample, ...]:
     root = Path(root)
     sets = find_sets(root)
     if not sets:
-        raise LayoutError(
-            f"{root} holds no test set (found: {_found(root)}). Expected {REAL}/ and {FAKE}/, at the top or one folder per class."
-        )
+        raise LayoutError(f"{root} holds no test set (found: {found_in(root)}). {LAYOUTS_KNOWN}")
     samples = [sample for folder in sets for sample in _scan_one(folder, root)]
     return tuple(sorted(samples, key=lambda sample: (sample.label, sample.relative)))
 
@@ -94,7 +100,7 @@ def clusters(samples: Sequence[Sample], known_contents: Sequence[str]) -> list[s
 
 
 def _sets_below(root: Path, above: tuple[Path, ...]) -> list[Path]:
-    if any((root / name).exists() for name in (REAL, FAKE, SHARED_REALS)):
+    if holds_classes(root):
         return [root]
     try:
         children = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
@@ -105,18 +111,31 @@ def _sets_below(root: Path, above: tuple[Path, ...]) -> list[Path]:
     return [found for child in below for found in _sets_below(child, (*above, child.resolve()))]
 
 
+def holds_classes(folder: Path) -> bool:
+    """Whether the folder is a test set or a class of one, whole or not."""
+    own = any((folder / name).exists() for name in (REAL, FAKE, SHARED_REALS))
+    return own or any(_both(folder, names) for names in CLASS_FOLDERS[1:])
+
+
+def _both(folder: Path, names: tuple[str, str]) -> bool:
+    return all((folder / name).is_dir() for name in names)
+
+
 def _scan_one(folder: Path, root: Path) -> list[Sample]:
+    own = any((folder / name).exists() for name in (REAL, FAKE, SHARED_REALS))
+    other = None if own else next(names for names in CLASS_FOLDERS[1:] if _both(folder, names))
+    real_name, fake_name = other or (REAL, FAKE)
     if (folder / REAL).is_dir() and (folder / SHARED_REALS).exists():
         raise LayoutError(f"{folder} has both {REAL}/ and {SHARED_REALS}. Expected one of them; remove the other.")
     shared = (folder / SHARED_REALS).exists()
-    reals = _shared(folder / SHARED_REALS) if shared else _images(folder / REAL)
-    fakes = _images(folder / FAKE)
-    for files, name in ((reals, SHARED_REALS if shared else REAL), (fakes, FAKE)):
+    reals = _shared(folder / SHARED_REALS) if shared else _images(folder / real_name)
+    fakes = _images(folder / fake_name)
+    for files, name in ((reals, SHARED_REALS if shared else real_name), (fakes, fake_name)):
         if not files:
             state = "is empty" if (folder / name).exists() else "is missing"
             raise LayoutError(
-                f"{folder / name} {state} (found in {folder.name}/: {_found(folder)}). A test set needs both {REAL}/ and "
-                f"{FAKE}/, each with images ({', '.join(EXTENSIONS[:4])}, ...)."
+                f"{folder / name} {state} (found in {folder.name}/: {found_in(folder)}). A test set needs both {real_name}/ and "
+                f"{fake_name}/, each with images ({', '.join(EXTENSIONS[:4])}, ...)."
             )
     # A shared real is named as if it lay inside the set.
     named = [(path, 0, folder / REAL / path.name if shared else path) for path in reals]
@@ -143,7 +162,8 @@ def _shared(file: Path) -> list[Path]:
     return paths
 
 
-def _found(folder: Path) -> str:
+def found_in(folder: Path) -> str:
+    """The first names of a folder, for messages."""
     if not folder.is_dir():
         return "no such folder"
     names = sorted(path.name for path in folder.iterdir())
@@ -204,4 +224,7 @@ def class_of(sample: Sample) -> str:
     'cat'
     """
     parts = PurePosixPath(sample.relative).parts
-    return "/".join(parts[: next(place for place, part in enumerate(parts) if part in (REAL, FAKE))])
+    names = {name for pair in CLASS_FOLDERS for name in pair}
+    own = [place for place, part in enumerate(parts[:-1]) if part in (REAL, FAKE)]
+    # "real" may be a folder inside 0_real, and 0_real comes first.
+    return "/".join(parts[: own[0] if own else next(place for place, part in enumerate(parts) if part in names)])

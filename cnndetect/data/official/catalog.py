@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cnndetect.data.official.flaws import FLAWS, Flaw, flaw_lines
+from cnndetect.data.sets.rows import notes, set_rows
 from cnndetect.errors import UnknownNameError, lookup
 
 LICENCE = "CC BY-NC-SA 4.0, Copyright (c) 2020 Wang, Wang, Zhang, Owens, Efros: no commercial use, share alike"
@@ -215,13 +216,15 @@ def named_groups(name: str) -> tuple[Group, ...]:
 
 
 def suite_notes(suite: str, titles: Iterable[str]) -> list[str]:
-    """Known flaws to say under a table of a suite (its name, with or without @version); none for suites of others.
+    """Known flaws to say under a table of a suite (its name, with or without @version); none where it is in no catalogue.
 
     >>> suite_notes("forensynths-13@1", ["biggan", "sitd"])
     ['SITD has only 180 reals and 180 fakes: read its interval, not its figure.']
     """
-    facts = SUITES.get(suite.partition("@")[0])
+    name = suite.partition("@")[0]
+    facts = SUITES.get(name)
     if facts is None:
-        return []
+        row = set_rows().get(name)
+        return notes(row, titles) if row else []
     wanted = set(titles)
     return flaw_lines(facts.dataset, [group.name for group in named_groups(facts.name) if group.title in wanted])
