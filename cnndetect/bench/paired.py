@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from cnndetect.bench.store import families, lacking, one_suite, read_runs
+from cnndetect.bench.standings import standings
+from cnndetect.bench.store import lacking, one_suite, read_runs
 from cnndetect.bench.tables import markdown, points
 from cnndetect.errors import DataError, lookup
 from cnndetect.files import plain
-from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, draw_average_precisions, percentile_interval
+from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, percentile_interval
 
 # From so many pairs on, the table says what they mean together.
 MANY_PAIRS = 4
@@ -81,7 +82,7 @@ def contestants(
     seed: int = 0,
     only: Callable[[str], object] = bool,
 ) -> tuple[str, list[Contestant], dict[str, tuple[str, ...]]]:
-    """Title of the suite, every detector of one condition with all its test sets, and what the others lack.
+    """Title of the suite, every detector of one condition with all its test sets, best first, and what the others lack.
 
     results: the folder that the bench wrote to.  detectors: default all whose name fits ``only``.  suite: such as "mini" or
     "mini@2"; needed where several are there.  Raises DataError that names the files which were not made from the
@@ -93,18 +94,17 @@ def contestants(
     for name in detectors:
         lookup("detector with results", every, name)
     rows = {name: every[name] for name in (detectors or sorted(filter(only, every)))}
-    names, incomplete = families(rows), lacking(rows)
+    incomplete = lacking(rows)
     if incomplete and detectors:
         named = "; ".join(f"{detector} lacks {', '.join(sets)}" for detector, sets in incomplete.items())
         raise DataError(
             f"The detectors were not scored on the same test sets of {condition.suite} ({named}). Run the bench on what is missing."
         )
-    found = []
-    for detector, row in rows.items():
-        if detector not in incomplete:
-            drawn = draw_average_precisions([row[name].scores.at_worst() for name in names], draws=draws, seed=seed)
-            found.append(Contestant(detector, tuple(names), drawn, row[names[0]].result.provenance.weights_sha256))
-    return condition.suite, found, incomplete
+    ranked = standings(rows, draws=draws, seed=seed)
+    compared = [
+        Contestant(standing.detector, ranked.families, standing.drawn, standing.provenance.weights_sha256) for standing in ranked.complete
+    ]
+    return condition.suite, compared, incomplete
 
 
 def paired(
@@ -118,14 +118,14 @@ def paired(
     seed: int = 0,
 ) -> Paired:
     """Every pair of detectors, the one with the higher macro mean AP first. Arguments and errors: see ``contestants``."""
-    title, found, incomplete = contestants(
+    title, compared, incomplete = contestants(
         results, detectors, suite=suite, protocol=protocol, degradation=degradation, draws=draws, seed=seed
     )
-    if len(found) < 2:
-        named = ", ".join(one.detector for one in found) or "none"
+    if len(compared) < 2:
+        named = ", ".join(contestant.detector for contestant in compared) or "none"
         raise DataError(f"A comparison needs two detectors with results on {title}, {protocol}, {degradation}; found: {named}.")
-    ordered = sorted(found, key=lambda one: (-one.drawn.values.mean(), one.detector))
-    return Paired(title, protocol, degradation, draws, tuple(compare(a, b) for a, b in combinations(ordered, 2)), incomplete)
+    comparisons = tuple(compare(a, b) for a, b in combinations(compared, 2))
+    return Paired(suite=title, protocol=protocol, degradation=degradation, draws=draws, comparisons=comparisons, incomplete=incomplete)
 
 
 def paired_table(found: Paired) -> str:

@@ -4,36 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import rankdata
 
-from cnndetect.bench.store import Row, families, lacking
+from cnndetect.bench.store import Row, Run, families, lacking
 from cnndetect.metrics import Figures
 from cnndetect.metrics.intervals import Drawn, Interval, draw_average_precisions, pooled_average_precision
+from cnndetect.scoring.provenance import Provenance
 
 FIGURES = tuple(field.name for field in fields(Figures))
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One detector over all families of a condition.
-
-    rank: 1 is best, ties share the mean of their places; rank_low, rank_high: its 95 % bootstrap interval.
-    means: figure -> mean over families, NaN where a family has none.  drawn: APs draw by draw, for paired comparisons.
-    """
+    """One detector over all families of a condition."""
 
     detector: str
-    macro: Interval
-    pooled: Interval
+    runs: tuple[Run, ...]
+    """One per family, in the order of the families."""
+    drawn: Drawn
+    """APs draw by draw, for paired comparisons."""
     rank: float
+    """1 is best; ties share the mean of their places."""
     rank_low: float
     rank_high: float
-    means: dict[str, float]
-    failed: int
-    progan_only: bool | None
-    threshold_logit: float | None
-    drawn: Drawn
+    """Its 95 % bootstrap interval."""
+    draws: int
+    seed: int
+
+    @property
+    def macro(self) -> Interval:
+        return self.drawn.macro
+
+    @cached_property
+    def pooled(self) -> Interval:
+        """AP of all families together; computed when it is asked for."""
+        return pooled_average_precision([run.scores.at_worst() for run in self.runs], draws=self.draws, seed=self.seed)
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Figure -> mean over families, NaN where a family has none."""
+        return {name: float(np.mean([getattr(run.result.metrics, name).value for run in self.runs])) for name in FIGURES}
+
+    @property
+    def failed(self) -> int:
+        return sum(run.result.n_failed for run in self.runs)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Of the first family: detector and weights are the same in all."""
+        return self.runs[0].result.provenance
 
 
 @dataclass(frozen=True)
@@ -60,29 +82,21 @@ def standings(rows: Mapping[str, Row], *, draws: int, seed: int) -> Standings:
     ranks = rankdata(-values)
     low, high = _rank_interval([drawn[d] for d in complete], ranks)
 
-    found = []
-    for place, detector in enumerate(complete):
-        row = [rows[detector][name] for name in names]
-        first = row[0].result
-        pooled = pooled_average_precision([run.scores.at_worst() for run in row], draws=draws, seed=seed)
-        means = {f: float(np.mean([getattr(run.result.metrics, f).value for run in row])) for f in FIGURES}
-        found.append(
-            Standing(
-                detector=detector,
-                macro=drawn[detector].macro,
-                pooled=pooled,
-                rank=float(ranks[place]),
-                rank_low=float(low[place]),
-                rank_high=float(high[place]),
-                means=means,
-                failed=sum(run.result.n_failed for run in row),
-                progan_only=first.progan_only,
-                threshold_logit=first.threshold_logit,
-                drawn=drawn[detector],
-            )
+    complete_standings = [
+        Standing(
+            detector=detector,
+            runs=tuple(rows[detector][name] for name in names),
+            drawn=drawn[detector],
+            rank=float(ranks[place]),
+            rank_low=float(low[place]),
+            rank_high=float(high[place]),
+            draws=draws,
+            seed=seed,
         )
-    found.sort(key=lambda standing: (standing.rank, standing.detector))
-    return Standings(tuple(names), tuple(found), incomplete)
+        for place, detector in enumerate(complete)
+    ]
+    complete_standings.sort(key=lambda standing: (standing.rank, standing.detector))
+    return Standings(families=tuple(names), complete=tuple(complete_standings), incomplete=incomplete)
 
 
 def differences(complete: tuple[Standing, ...]) -> dict[tuple[str, str], Interval]:

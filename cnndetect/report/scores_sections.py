@@ -53,7 +53,7 @@ def leaderboard_section(inputs: Inputs) -> Section:
                 *parts(s.pooled),
                 *(s.means[n] for n in _MEANS),
                 s.failed,
-                "" if s.progan_only is None else s.progan_only,
+                "" if s.provenance.progan_only is None else s.provenance.progan_only,
             ]
             for s in found.complete
         ],
@@ -184,7 +184,15 @@ def _standing_cells(s: Standing) -> list[Cell]:
     rank = f"{s.rank:g}" + ("" if np.isnan(s.rank_low) else f" [{s.rank_low:g}, {s.rank_high:g}]")
     means = [Value("-" if np.isnan(s.means[name]) else f"{100 * s.means[name]:.1f}", s.means[name]) for name in _MEANS]
     failed = Value(str(s.failed), s.failed)
-    return [s.detector, Value(rank, s.rank), _percent_cell(s.macro), _percent_cell(s.pooled), *means, failed, _SAW[s.progan_only]]
+    return [
+        s.detector,
+        Value(rank, s.rank),
+        _percent_cell(s.macro),
+        _percent_cell(s.pooled),
+        *means,
+        failed,
+        _SAW[s.provenance.progan_only],
+    ]
 
 
 def _percent_cell(interval: Interval | None) -> Cell:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cnndetect.ablation.cells import AUGMENTATIONS, OWN, Condition, cell_name, default_counts, make_cells, nested_classes, parse_name
@@ -15,7 +16,7 @@ from cnndetect.cli.main import main
 from cnndetect.data.folders import spread
 from cnndetect.detectors.registry import load
 from cnndetect.errors import DataError, ProtocolError, UnknownNameError
-from cnndetect.metrics.intervals import Interval
+from cnndetect.metrics.intervals import Drawn, Interval
 from cnndetect.train.config import TrainConfig
 from cnndetect.train.data import scan_split
 from cnndetect.train.loop import train
@@ -185,7 +186,7 @@ def test_score_benches_finished_cells_only(tmp_path: Path, capsys: pytest.Captur
         benched.append(str(detector))
         if "npr-jpeg" in str(detector):
             raise DataError("no scores")
-        return Benchmark(str(detector), "mini@1", (), Interval(0, 0, 0), Interval(0, 0, 0))
+        return Benchmark(str(detector), "mini@1", (), Interval(0, 0, 0), Interval(0, 0, 0), Drawn(np.zeros(1), np.zeros((0, 1))))
 
     asked = ["ablation", "score", "--runs", str(runs), "--suite", "mini", "--results", str(tmp_path / "results")]
     monkeypatch.setattr("cnndetect.ablation.run.run_suite", bench)
