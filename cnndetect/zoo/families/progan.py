@@ -23,6 +23,7 @@ from cnndetect.zoo.loop import Job, run
 from cnndetect.zoo.parts.adversarial import Duel, gradient_penalty
 from cnndetect.zoo.parts.layers import EqualConv2d, EqualLinear, minibatch_stddev, pixel_norm, upsample_nearest
 from cnndetect.zoo.parts.progressive import Phase, draw, position_at, total_steps
+from cnndetect.zoo.resynthesis.config import DrivenConfig
 
 
 @dataclass(frozen=True)
@@ -70,33 +71,56 @@ CPU_TUNE = replace(CPU, phases=((32, 0, 4000, 16), (64, 0, 1600, 8), (128, 0, 12
 GPU_TUNE = replace(GPU, phases=((32, 0, 50000, 64), (64, 0, 50000, 64), (128, 0, 100000, 64)))
 
 
-class Generator(nn.Module):
-    """[N, latent] -> [N, 3, R, R] in about [-1, 1]; R = 4 * 2**level, blended with the level below by ``alpha``."""
+class Synthesis(nn.Module):
+    """Maps [N, C, 4, 4] -> [N, 3, R, R] in about [-1, 1]; R = 4 * 2**level, blended with the level below by ``alpha``."""
 
-    def __init__(self, config: ProGANConfig):
+    def __init__(self, widths: tuple[int, ...], *, slope: float = 0.2, first_kernel: int = 3):
         super().__init__()
-        widths = config.channels
-        self.dense = EqualLinear(config.latent, widths[0] * 16, gain=2**0.5 / 4)
-        self.first = EqualConv2d(widths[0], widths[0], 3)
+        self.slope = slope
+        self.first = EqualConv2d(widths[0], widths[0], first_kernel)
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.blocks = nn.ModuleList(nn.ModuleList([EqualConv2d(i, o, 3), EqualConv2d(o, o, 3)]) for i, o in pairs)
         self.to_rgb = nn.ModuleList(EqualConv2d(width, 3, 1, gain=1.0) for width in widths)
 
-    def forward(self, z: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
-        x = self.dense(pixel_norm(z)).view(len(z), -1, 4, 4)
-        x = pixel_norm(F.leaky_relu(x, 0.2))
-        x = pixel_norm(F.leaky_relu(self.first(x), 0.2))
+    def synthesise(self, x: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
+        """Everything after the dense layer."""
+        x = pixel_norm(F.leaky_relu(x, self.slope))
+        x = pixel_norm(F.leaky_relu(self.first(x), self.slope))
         below = x
         for block in self.blocks[:level]:
             below = x
             x = upsample_nearest(x)
             for convolution in cast(nn.ModuleList, block):
-                x = pixel_norm(F.leaky_relu(convolution(x), 0.2))
+                x = pixel_norm(F.leaky_relu(convolution(x), self.slope))
         image = self.to_rgb[level](x)
         if alpha < 1 and level > 0:
             # Fade-in (figure 2): the new layers are a residual on the upsampled image of the level below.
             image = torch.lerp(upsample_nearest(self.to_rgb[level - 1](below)), image, alpha)
         return image
+
+
+class Generator(Synthesis):
+    """[N, latent] -> [N, 3, R, R] in about [-1, 1]; R = 4 * 2**level, blended with the level below by ``alpha``."""
+
+    def __init__(self, config: ProGANConfig):
+        super().__init__(config.channels)
+        self.dense = EqualLinear(config.latent, config.channels[0] * 16, gain=2**0.5 / 4)
+
+    def forward(self, z: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
+        return self.synthesise(self.dense(pixel_norm(z)).view(len(z), -1, 4, 4), level=level, alpha=alpha)
+
+
+class Decoder(Synthesis):
+    """The generator without its dense layer, driven by maps of any size: [N, inputs, H, W] -> [N, 3, H * 2**levels, W * 2**levels]."""
+
+    random = False
+
+    def __init__(self, config: DrivenConfig):
+        super().__init__(config.channels, slope=config.slope, first_kernel=config.first_kernel)
+        self.inputs, self.level, self.fade = config.channels[0], config.levels, config.fade
+
+    def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        return self.synthesise(x, level=self.level, alpha=self.fade)
 
 
 class Discriminator(nn.Module):
