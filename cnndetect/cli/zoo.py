@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.groups import Verbs
+from cnndetect.cli.resynthesis import driven_options, train_driven
 from cnndetect.errors import ProtocolError
 
 _HERE = "cnndetect.cli.zoo"
@@ -16,8 +18,10 @@ zoo = Verbs(
     "zoo",
     {
         "photos": (f"{_HERE}:photos", "cut 128 px crops from photographs, in two halves by photograph"),
-        "train": (f"{_HERE}:train", "train one generator family; resumes"),
+        "train": (f"{_HERE}:train", "train one generator family, from noise or driven by photographs; resumes"),
         "sample": (f"{_HERE}:sample", "write an ordinary test set: 0_real.txt and 1_fake/"),
+        "resynthesise": ("cnndetect.cli.resynthesis:resynthesise", "paint photographs again with a trained decoder"),
+        "build-pairs": ("cnndetect.cli.resynthesis:build_pairs", "write photographs and their resyntheses to train a detector on"),
         "build-training": (f"{_HERE}:build_training", "write a detector's training set from photographs and ProGANs"),
         "build-suite": (f"{_HERE}:build_suite", "write a suite: train what is missing, then one test set per family"),
         "pack": (f"{_HERE}:pack", "write a generator with one byte per weight, half the size"),
@@ -73,10 +77,21 @@ def photos(packages: Path | None, folder: Path | None, per_photo: int | None, ou
 @click.option("--start", type=shared.FILE, metavar="CHECKPOINT", help="begin with the networks of this checkpoint")
 @shared.seed
 @_device
+@driven_options
 def train(
-    family: str, photos: Path, split: str | None, out: Path, recipe: str, start: Path | None, seed: int, device: str
+    family: str, photos: Path, split: str | None, out: Path, recipe: str, start: Path | None, seed: int, device: str, source: str,
+    **settings: Any,
 ) -> None:  # fmt: skip
-    """Train the generator FAMILY on photographs; the same command resumes."""
+    """Train the generator FAMILY on photographs; the same command resumes.
+
+    With --from photographs an encoder drives its decoder, and both learn to give photographs of 256 px back.
+    """
+    if source == "photographs":
+        _print(train_driven(family, photos, split, out, seed=seed, device=device, settings=settings))
+        return
+    given = [name for name, value in settings.items() if value is not None]
+    if given:
+        raise ProtocolError(f"--{given[0].replace('_', '-')} counts for decoders driven by photographs. Add --from photographs.")
     import numpy as np
     import torch
 

@@ -7,6 +7,7 @@ that several sets share the same reals.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -185,14 +186,16 @@ def _sample(path: Path, label: int, relative: str) -> Sample:
     return Sample(path, label, relative, cluster)
 
 
-def spread(samples: tuple[Sample, ...], max_images: int | None) -> tuple[Sample, ...]:
-    """At most ``max_images`` samples: equal shares of every class and label, each evenly over its names; None keeps all.
+def spread(samples: tuple[Sample, ...], max_images: int | None, *, seed: int = 0) -> tuple[Sample, ...]:
+    """At most ``max_images`` samples: equal shares of every class and label, drawn by ``seed``; None keeps all.
 
-    Where a class has fewer than its share, the others fill up, so that the total is kept. The choice depends on no seed.
+    Inside a class and label every kind of view (``kind_of``) keeps its share, and names that are equal in both classes are drawn together,
+    so that pairs stay pairs. Where a class has fewer than its share, the others fill up, so that the total is kept.
 
-    >>> made = tuple(Sample(Path("x"), i % 2, f"cat/{('0_real', '1_fake')[i % 2]}/{i}.png", "x") for i in range(10))
-    >>> [sample.relative for sample in spread(made, 4)]
-    ['cat/0_real/0.png', 'cat/1_fake/1.png', 'cat/0_real/4.png', 'cat/1_fake/5.png']
+    >>> made = tuple(Sample(Path("x"), label, f"{(REAL, FAKE)[label]}/{i}-half.png", "x") for label in (0, 1) for i in range(50))
+    >>> chosen = [sample.relative for sample in spread(made, 20)]
+    >>> len(chosen), {name[7:] for name in chosen[:10]} == {name[7:] for name in chosen[10:]}
+    (20, True)
     """
     if max_images is None or len(samples) <= max_images:
         return samples
@@ -201,8 +204,35 @@ def spread(samples: tuple[Sample, ...], max_images: int | None) -> tuple[Sample,
         groups.setdefault((class_of(sample), sample.label), []).append(place)
     kept: list[int] = []
     for done, key in enumerate(sorted(groups, key=lambda key: (len(groups[key]), key))):
-        kept += evenly(groups[key], (max_images - len(kept)) // (len(groups) - done))
+        count = min((max_images - len(kept)) // (len(groups) - done), len(groups[key]))
+        kept += _draw([(samples[place], place) for place in groups[key]], count, seed)
     return tuple(samples[place] for place in sorted(kept))
+
+
+def kind_of(sample: Sample) -> str:
+    """The view of a photograph that a training image shows, by the end of its name: "half", "native", "mirrored"; "" where it says none.
+
+    >>> kind_of(Sample(Path("x"), 0, "0_real/cat_00012-native3.png", "x")), kind_of(Sample(Path("x"), 0, "0_real/00012.png", "x"))
+    ('native', '')
+    """
+    found = re.search(r"-([a-z]+)\d*$", PurePosixPath(sample.relative).stem)
+    return found[1] if found else ""
+
+
+def _draw(samples: Sequence[tuple[Sample, int]], count: int, seed: int) -> list[int]:
+    """Places of ``count`` samples, every kind in its share, the first of each by a hash of seed and name."""
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for sample, place in samples:
+        name = PurePosixPath(sample.relative).name
+        digest = hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).hexdigest()
+        kinds.setdefault(kind_of(sample), []).append((digest, place))
+    chosen: list[int] = []
+    left = len(samples)
+    for _, named in sorted(kinds.items(), key=lambda item: (len(item[1]), item[0])):
+        share = round((count - len(chosen)) * len(named) / left)
+        chosen += [place for _, place in sorted(named)[:share]]
+        left -= len(named)
+    return chosen
 
 
 def evenly(items: Sequence[Item], count: int, *, ends: bool = False) -> list[Item]:

@@ -27,7 +27,7 @@ from cnndetect.zoo.loop import Job, generator_for
 _LEAST_PACKED = 512
 
 # What torch.load raises on files that are no checkpoints, and what a checkpoint of another kind lacks.
-_NOT_A_GENERATOR = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, struct.error, pickle.UnpicklingError)
+NOT_A_GENERATOR = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, struct.error, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
     try:
         content = torch.load(path, map_location=device, weights_only=True)
         family = lookup("family", FAMILIES, content["family"])
-    except _NOT_A_GENERATOR as error:
+    except NOT_A_GENERATOR as error:
         raise WeightsError(f"{path} is not a generator. Expected a file made by: python -m cnndetect.zoo train ({error})") from error
     described = {key: _tuples(value) for key, value in content["config"].items() if key != "start"}
     config = type(family.module.CPU)(**described)

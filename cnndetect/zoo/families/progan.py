@@ -122,6 +122,10 @@ class Decoder(Synthesis):
     def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:
         return self.synthesise(x, level=self.level, alpha=self.fade)
 
+    def described(self, config: DrivenConfig) -> dict[str, object]:
+        """What sets this decoder apart, for its record."""
+        return config.architecture()
+
 
 class Discriminator(nn.Module):
     """[N, 3, R, R] -> [N], mirror of the generator with average pooling and minibatch standard deviation."""

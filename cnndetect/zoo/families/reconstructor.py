@@ -97,7 +97,7 @@ class Decoder(nn.Module):
         image = self.last(x)
         return torch.tanh(image) if self.architecture.tanh else image
 
-    def described(self) -> dict[str, object]:
+    def described(self, config: DrivenConfig) -> dict[str, object]:
         """The architecture, for the record."""
         return asdict(self.architecture)
 

@@ -8,7 +8,6 @@ from cnndetect.data.photos import SIZE_PX
 from cnndetect.errors import ProtocolError
 
 START_PX = (8, 16, 32, 64)
-_WIDEST = 96
 
 
 @dataclass(frozen=True)
@@ -16,9 +15,10 @@ class DrivenConfig:
     """A decoder driven by an encoder, its losses and its schedule.
 
     start_px: size of the decoder's first map for an image of 128 px; the depth follows.  width: feature maps at full size, doubled at
-    every level below, at most 96.  slope: of leaky ReLU.  first_kernel: odd kernel of the decoder's first convolution.  fade: weight of the
+    every level below, at most ``widest``.  slope: of leaky ReLU.  first_kernel: odd kernel of the decoder's first convolution.  fade: weight of the
     last level against the one below, as in ProGAN's fade-in; 1 is fully grown.  noise: standard deviation of what is added to the
-    encoder's maps.  categories: folders of photographs it learned from; empty means all.
+    encoder's maps.  widest, encoder_width: most feature maps, and those of the
+    encoder's first layer.  categories: folders of photographs it learned from; empty means all.
     """
 
     family: str
@@ -35,9 +35,11 @@ class DrivenConfig:
     noise: float = 0.0
     l1: float = 1.0
     gradients: float = 1.0
-    energy: float = 1.0
+    energy: float = 5.0
     features: float = 0.1
     adversarial: float = 0.02
+    widest: int = 96
+    encoder_width: int = 24
     categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -64,4 +66,9 @@ class DrivenConfig:
         >>> DrivenConfig("progan", start_px=8, width=16).channels
         (96, 96, 64, 32, 16)
         """
-        return tuple(min(self.width * 2**level, _WIDEST) for level in range(self.levels, -1, -1))
+        return tuple(min(self.width * 2**level, self.widest) for level in range(self.levels, -1, -1))
+
+    def architecture(self) -> dict[str, object]:
+        """What a published family leaves open, for the record."""
+        shown = ("start_px", "channels", "slope", "first_kernel", "fade", "noise")
+        return {name: getattr(self, name) for name in shown}

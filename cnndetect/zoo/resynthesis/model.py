@@ -28,7 +28,7 @@ class Encoder(nn.Module):
         layers: list[nn.Module] = []
         inputs = 3
         for level in range(levels):
-            maps = min(width * 2**level, 96)
+            maps = min(width * 2**level, outputs, 192) if level else width
             layers += [nn.Conv2d(inputs, maps, 4, 2, 1), nn.LeakyReLU(0.2)]
             inputs = maps
         layers += [nn.Conv2d(inputs, outputs, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(outputs, outputs, 1)]
@@ -46,7 +46,7 @@ class Resynthesiser(nn.Module):
         self.decoder = decoder_of(config.family).Decoder(config)
         self.noise = config.noise
         self.depth = 2**self.decoder.level
-        self.encoder = Encoder(self.decoder.level, 24, self.decoder.inputs)
+        self.encoder = Encoder(self.decoder.level, config.encoder_width, self.decoder.inputs)
 
     def forward(self, image: Tensor, rng: torch.Generator) -> Tensor:
         maps = self.encoder(image)

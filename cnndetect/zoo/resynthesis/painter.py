@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from cnndetect.errors import WeightsError
+from cnndetect.images import list_images, open_image
 from cnndetect.zoo.loop import generator_for
+from cnndetect.zoo.photographs.free_photos import encode_png
+from cnndetect.zoo.registry import NOT_A_GENERATOR
 from cnndetect.zoo.resynthesis.config import DrivenConfig
 from cnndetect.zoo.resynthesis.model import Resynthesiser
 from cnndetect.zoo.resynthesis.training import MODE, WEIGHTS
@@ -22,12 +26,16 @@ from cnndetect.zoo.resynthesis.training import MODE, WEIGHTS
 
 @dataclass(frozen=True)
 class Painter:
-    """A trained resynthesiser. The same photograph and seed give the same image."""
+    """A trained resynthesiser. The same photograph and seed give the same image.
+
+    quality: l1, energy and sharpness on its last training crops, where its log lies beside it.
+    """
 
     network: Resynthesiser
     config: DrivenConfig
     step: int
     device: str = "cpu"
+    quality: dict[str, float] = field(default_factory=dict)
 
     @torch.no_grad()
     def paint(self, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -50,13 +58,18 @@ class Painter:
 
     def described(self) -> dict[str, object]:
         """Family, architecture, seed and mode, for a record."""
-        architecture = self.network.decoder.described() if hasattr(self.network.decoder, "described") else {}
+        decoder, config = self.network.decoder, self.config
         return {
-            "family": self.config.family, "mode": MODE, "seed": self.config.seed, "steps": self.step, "depth": self.network.depth,
-            "architecture": architecture or {key: getattr(self.config, key) for key in ("start_px", "channels", "slope", "first_kernel", "fade", "noise")},
-            "config": asdict(self.config),
-            "weights": sum(value.numel() for value in self.network.decoder.parameters()),
-        }  # fmt: skip
+            "family": config.family,
+            "mode": MODE,
+            "seed": config.seed,
+            "steps": self.step,
+            "quality": self.quality,
+            "depth": self.network.depth,
+            "architecture": decoder.described(config),
+            "config": asdict(config),
+            "weights": sum(value.numel() for value in decoder.parameters()),
+        }
 
     def _is_random(self) -> bool:
         return bool(self.config.noise) or bool(self.network.decoder.random)
@@ -72,18 +85,36 @@ def load_painter(path: str | Path, *, device: str = "cpu") -> Painter:
         config = DrivenConfig(**described)
         network = Resynthesiser(config)
         network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()})
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+    except NOT_A_GENERATOR as error:
         raise WeightsError(
             f"{path} cannot paint photographs. Expected a {WEIGHTS} made by: cnndetect zoo train FAMILY --from photographs ({error})"
         ) from error
     network = cast(Resynthesiser, network.to(device, memory_format=torch.channels_last).eval())
-    return Painter(network, config, int(content["step"]), device)
+    return Painter(network, config, int(content["step"]), device, _last_line(Path(path).with_name("log.jsonl")))
+
+
+def paint_folder(painter: Painter, photos: Path, out: Path) -> int:
+    """Paint every image of a folder again, each under its own name as PNG, and return their number. What is there is kept."""
+    files = list_images(photos)
+    for file in files:
+        path = (out / file.relative_to(photos)).with_suffix(".png")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            painted = painter.paint(np.asarray(open_image(file))[None], [file.stem])[0]
+            path.write_bytes(encode_png(Image.fromarray(painted)))
+    write_record(painter, out / "record.json")
+    return len(files)
 
 
 def write_record(painter: Painter, path: Path, **more: object) -> None:
     """What is known of a painter, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**painter.described(), **more}, indent=1) + "\n", encoding="utf-8")
+
+
+def _last_line(log: Path) -> dict[str, float]:
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return {name: value for name, value in json.loads(lines[-1]).items() if name in ("l1", "energy", "sharpness")} if lines else {}
 
 
 def _number(name: str) -> int:

@@ -1,0 +1,139 @@
+"""Decoders that paint photographs again: sizes, gradients, seeds, and pairs that no file can tell apart."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnndetect.analysis.audit.classify import cross_validated_ap, metadata_table, trees
+from cnndetect.analysis.audit.files import examine
+from cnndetect.data.folders import kind_of, scan, spread
+from cnndetect.data.photos import split_of
+from cnndetect.errors import ProtocolError, WeightsError
+from cnndetect.zoo.families.reconstructor import NORMS, UPSAMPLERS, draw_architecture
+from cnndetect.zoo.loop import Job
+from cnndetect.zoo.resynthesis.config import DrivenConfig
+from cnndetect.zoo.resynthesis.crops import Photographs, files_of
+from cnndetect.zoo.resynthesis.losses import energy_loss, gradient_loss, high_bands, sharpness
+from cnndetect.zoo.resynthesis.model import Resynthesiser
+from cnndetect.zoo.resynthesis.painter import load_painter
+from cnndetect.zoo.resynthesis.pairs import build_pairs
+from cnndetect.zoo.resynthesis.training import train
+
+CONFIGS = [
+    *(DrivenConfig("progan", start_px=px, width=4, fade=fade, noise=0.1) for px, fade in ((8, 1.0), (16, 0.5), (32, 1.0), (64, 0.7))),
+    *(DrivenConfig("reconstructor", seed=seed) for seed in (1, 2, 3, 7, 9, 11)),
+]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Drawn photographs of 256 px, JPEG, in two categories."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for category in ("cat", "dog"):
+        (root / category).mkdir()
+        for number in range(20):
+            small = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            photo = Image.fromarray(small).resize((256, 256), Image.Resampling.BICUBIC)
+            photo.save(root / category / f"{number:05d}.jpg", quality=86)
+    return root
+
+
+@pytest.fixture(scope="module")
+def painter(photos, tmp_path_factory):
+    config = DrivenConfig("progan", start_px=64, width=8, steps=150, batch=4, crop_px=32, lr=6e-3, energy=1.0, features=0.0, noise=0.02)
+    out = tmp_path_factory.mktemp("decoder")
+    return load_painter(train(Photographs(files_of(photos, "train")), config, Job(out, log_steps=20)))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.family}-{config.start_px}-{config.seed}")
+def test_a_decoder_paints_any_size_and_learns_with_all_its_weights(config):
+    torch.manual_seed(0)
+    network = Resynthesiser(config)
+    for size in ((64, 64), (32, 96)):
+        assert network(torch.zeros(2, 3, *size), torch.Generator()).shape == (2, 3, *size)
+    network(torch.rand(4, 3, 32, 32) * 2 - 1, torch.Generator()).square().sum().backward()
+    # ProGAN keeps the colour layers of smaller sizes, which a grown network does not use.
+    idle = {f"decoder.to_rgb.{level}." for level in range(config.levels - (config.fade < 1))} if config.family == "progan" else set()
+    for name, parameter in network.named_parameters():
+        assert name.startswith(tuple(idle) or "-") or (parameter.grad is not None and parameter.grad.abs().sum() > 0), name
+
+
+def test_a_seed_is_an_architecture_and_all_kinds_are_drawn():
+    drawn = [draw_architecture(seed) for seed in range(60)]
+    assert drawn == [draw_architecture(seed) for seed in range(60)]
+    assert {kind for one in drawn for kind in one.upsamplers} == set(UPSAMPLERS) and {one.norm for one in drawn} == set(NORMS)
+    assert {len(one.upsamplers) for one in drawn} == {1, 2, 3}
+
+
+def test_blur_costs_energy_and_sharpness_says_so():
+    image = torch.rand(2, 3, 64, 64)
+    soft = torch.nn.functional.avg_pool2d(image, 3, 1, 1)
+    bands, blurred = high_bands(image), high_bands(soft)
+    assert energy_loss(blurred, bands) > 10 * energy_loss(bands, bands) and gradient_loss(image, image) == 0
+    assert sharpness(blurred[0], bands[0]) < 0.7 < 0.99 < sharpness(bands[0], bands[0])
+
+
+def test_training_learns_the_photographs_and_paints_them_alike_twice(photos, painter):
+    crops = Photographs(files_of(photos, "validation")).crops(4, 64, torch.Generator().manual_seed(0))
+    images = (crops * 255).byte().permute(0, 2, 3, 1).numpy()
+    names = ["a", "b", "c", "d"]
+    painted = painter.paint(images, names)
+    assert np.array_equal(painted, painter.paint(images, names)) and not np.array_equal(painted, painter.paint(images, names[::-1]))
+    assert np.abs(painted.astype(float) - images).mean() < 0.7 * np.abs(images - images.mean(axis=(0, 1, 2))).mean()
+    odd = painter.paint(images[:, :63, :61], names)
+    assert odd.shape == (4, 63, 61, 3)
+
+
+def test_pairs_hold_every_photograph_twice_under_one_name_and_splits_share_none(photos, painter, tmp_path):
+    assert build_pairs(photos, painter, "progan_x", tmp_path, split="train", share=0.5) < 64
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
+    count = build_pairs(photos, painter, "progan_x", tmp_path, split="train")
+    build_pairs(photos, painter, "progan_y", tmp_path, split="val")
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "what is there is kept"
+    names = {}
+    for split, decoder in (("train", "progan_x"), ("val", "progan_y")):
+        folder = tmp_path / split / decoder
+        names[split] = sorted(path.name for path in (folder / "0_real").iterdir())
+        assert names[split] == sorted(path.name for path in (folder / "1_fake").iterdir())
+        record = json.loads((folder / "record.json").read_text())
+        assert record["family"] == "progan" and record["mode"] == "resynthesised" and record["architecture"]["start_px"] == 64
+    assert count == len(names["train"]) == 64 and {name.split("-")[1].rstrip("0123.png") for name in names["train"]} == {"half", "native"}
+    assert not {name.split("-")[0] for name in names["train"]} & {name.split("-")[0] for name in names["val"]}
+
+
+@pytest.mark.parametrize("limit", [None, 64, 40])
+def test_neither_files_nor_compression_tell_real_from_fake(photos, painter, tmp_path, limit):
+    build_pairs(photos, painter, "progan_x", tmp_path, split="train")
+    chosen = spread(scan(tmp_path / "train"), limit)
+    facts = [examine(one) for one in chosen]
+    history = np.array([[kind_of(one) == "native"] for one in chosen], dtype=float)
+    table = np.hstack([metadata_table(facts), history])
+    labels, clusters = np.array([one.label for one in chosen]), [one.path.name.split("-")[0] for one in chosen]
+    assert cross_validated_ap(table, labels, clusters, trees, draws=0).value <= 0.52
+    assert len(chosen) == (limit or 128) and labels.mean() == 0.5
+    # The same classifier finds a set whose reals alone have a history.
+    told = np.hstack([metadata_table(facts), history * (1 - labels[:, None])])
+    assert cross_validated_ap(told, labels, clusters, trees, draws=0).value > 0.6
+
+
+def test_what_is_no_decoder_is_refused(tmp_path):
+    with pytest.raises(ProtocolError, match="no decoder to drive"):
+        Resynthesiser(DrivenConfig("sitd"))
+    with pytest.raises(ProtocolError, match="cannot start at 24 px"):
+        DrivenConfig("progan", start_px=24)
+    (tmp_path / "x.pt").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match="cannot paint photographs"):
+        load_painter(tmp_path / "x.pt")
+
+
+def test_near_duplicates_lie_in_one_split(tmp_path):
+    pairs = ((362, 380), (40, 135), (141, 577), (61, 219), (69, 591), (51, 549), (441, 657), (83, 171), (121, 290))
+    for first, second in pairs:
+        assert split_of(tmp_path / "monkey" / f"{first:05d}.jpg") == split_of(tmp_path / "monkey" / f"{second:05d}.jpg")
+    assert split_of(tmp_path / "cat" / "00040.jpg") == "validation"
