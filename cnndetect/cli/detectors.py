@@ -17,6 +17,7 @@ from cnndetect.files import sha256_of
 
 if TYPE_CHECKING:
     from cnndetect.detectors.official import OfficialRecord
+    from cnndetect.detectors.published.record import Published
 
 _HERE = "cnndetect.cli.detectors"
 detectors = Verbs(
@@ -24,7 +25,8 @@ detectors = Verbs(
     {
         "ls": (f"{_HERE}:ls", "names, and which of them are here"),
         "info": (f"{_HERE}:info", "everything known about one: data, recipe, licence, checksums"),
-        "get": (f"{_HERE}:get", "fetch an official checkpoint; a cut download continues"),
+        "get": (f"{_HERE}:get", "fetch an official or published checkpoint; a cut download continues"),
+        "published": (f"{_HERE}:published", "the records of published detectors, as a table"),
         "pack": (f"{_HERE}:pack", "store weights with eight or six bits each, and write their record"),
         "calibrate": (f"{_HERE}:calibrate", "fit threshold and temperature on validation images"),
         "fuse": (f"{_HERE}:fuse", "fit a weighted sum of detectors on validation images"),
@@ -42,6 +44,7 @@ _degradations = shared.degradation(("none",), "the logits are joined")
 def ls(as_json: bool) -> None:
     """List the detectors that have a name, and say which of them are here."""
     from cnndetect.detectors.official import OFFICIAL, is_fetched
+    from cnndetect.detectors.published.shown import published_rows
     from cnndetect.detectors.records import registered
     from cnndetect.detectors.weights import DEFAULT_DETECTOR
     from cnndetect.paths import weights_root
@@ -51,11 +54,12 @@ def ls(as_json: bool) -> None:
         for name, record in registered().items()
     ]
     rows += [{"name": name, "here": is_fetched(record), "licence": record.licence, "default": False} for name, record in OFFICIAL.items()]
+    rows += published_rows()
     if as_json:
         return shared.print_json(rows)
     for row in rows:
         state = "here" if row["here"] else f"cnndetect detectors get {row['name']}"
-        click.echo(f"{row['name']:<24} {row['licence']:<18} {state}{' (default)' if row['default'] else ''}")
+        click.echo(f"{row['name']:<26} {row['licence']:<44} {state}{' (default)' if row['default'] else ''}")
 
 
 @click.command()
@@ -63,11 +67,12 @@ def ls(as_json: bool) -> None:
 @shared.as_json
 def info(name: str, as_json: bool) -> None:
     """Print everything known about the detector NAME."""
-    from cnndetect.detectors.official import official_names
-    from cnndetect.detectors.records import WeightsRecord, registered
+    from cnndetect.detectors.official import OfficialRecord, official_names
+    from cnndetect.detectors.published.catalogue import PUBLISHED
+    from cnndetect.detectors.records import registered
 
-    record = lookup("detector", {**registered(), **official_names()}, name)
-    fields = record.as_plain() if isinstance(record, WeightsRecord) else asdict(record)
+    record = lookup("detector", {**registered(), **official_names(), **PUBLISHED}, name)
+    fields = asdict(record) if isinstance(record, OfficialRecord) else record.as_plain()
     if as_json:
         return shared.print_json(fields)
     for key, value in fields.items():
@@ -78,24 +83,27 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {one}" for key, one in value.items() if one is not None)
     if isinstance(value, (list, tuple)):
-        return "\n                 ".join(value)
+        return "\n                 ".join(one if isinstance(one, str) else _shown(one) for one in value)
     return "not known" if value is None or value == "" else str(value)
 
 
 @click.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="the licence is read and accepted")
-@click.option("--from-file", type=shared.FILE, metavar="FILE", help="a .pth that was fetched by other means")
+@click.option("--yes", "--accept-licence", "yes", is_flag=True, help="the licence is read and accepted")
+@click.option("--from-file", type=shared.FILE, metavar="FILE", help="a copy that was fetched by other means")
 @click.option("--dest", type=shared.FILE, metavar="DIR", help="default: CNNDETECT_OFFICIAL, else the cache folder")
 @click.option("--keep-checkpoint/--no-keep-checkpoint", default=True, help="keep the .pth with its optimiser beside")
 @click.option("--dry-run", is_flag=True, help="print what would be fetched, and from where")
 @shared.as_json
 def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_checkpoint: bool, dry_run: bool, as_json: bool) -> None:
-    """Fetch the official checkpoint NAME: blur_jpg_prob0.1 or blur_jpg_prob0.5."""
+    """Fetch the official or published checkpoint NAME, such as blur_jpg_prob0.1 or tiny-ladeda-wildrf."""
     from cnndetect.data.official.download import size_text
     from cnndetect.detectors.official import LICENCE, fetch_official, find_official, is_fetched
+    from cnndetect.detectors.published.catalogue import PUBLISHED
     from cnndetect.detectors.records import registered
 
+    if name in PUBLISHED:
+        return _get_published(PUBLISHED[name], yes, from_file, dest, dry_run, as_json)
     try:
         record = find_official(name)
     except UnknownNameError:
@@ -114,6 +122,28 @@ def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_ch
         click.echo(f"It is found by its name where CNNDETECT_OFFICIAL={dest} is set; by its path anywhere.", err=True)
     answer = {"name": record.name, "file": str(path), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
     click.echo(json.dumps(answer, sort_keys=True) if as_json else f"{record.name}  {path}  {size_text(path.stat().st_size)}")
+
+
+def _get_published(record: Published, yes: bool, from_file: Path | None, dest: Path | None, dry_run: bool, as_json: bool) -> None:
+    from cnndetect.detectors.published import fetching, shown
+
+    if dry_run:
+        click.echo(shown.plan(record, dest))
+        return
+    here = fetching.is_here(record, dest)
+    if not here:
+        click.echo(shown.terms(record), err=True)
+    folder = fetching.fetch_published(record, accept_licence=yes or (not here and _asked()), source=from_file, root=dest, progress=True)
+    answer = {"name": record.name, "folder": str(folder), "files": [file.name for file in record.files]}
+    click.echo(json.dumps(answer, sort_keys=True) if as_json else f"{record.name}  {folder}")
+
+
+@click.command()
+def published() -> None:
+    """Print the records of published detectors as a Markdown table."""
+    from cnndetect.detectors.published.shown import table
+
+    click.echo(table())
 
 
 @click.command()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -19,6 +20,10 @@ from cnndetect.detectors.fusion import Fusion, Member, read_fusion
 from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, build
 from cnndetect.detectors.networks.resnext import in_class_order
 from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
+from cnndetect.detectors.published.catalogue import PUBLISHED
+from cnndetect.detectors.published.fetching import find_weights, is_here
+from cnndetect.detectors.published.loading import load_published
+from cnndetect.detectors.published.record import Published
 from cnndetect.detectors.records import FUSION, WeightsRecord, record_beside, registered
 from cnndetect.detectors.weights import DEFAULT_DETECTOR, fit_state, load_state, registered_file
 from cnndetect.errors import ProtocolError, WeightsError, lookup
@@ -30,17 +35,18 @@ DetectorLike = str | Path | Detector | Callable | None
 
 
 def list_detectors() -> list[str]:
-    """Names that ``load`` takes: the bundled detectors, the default first, then the official ones that were fetched."""
+    """Names that ``load`` takes: the bundled detectors, the default first, then official and published ones that were fetched."""
     bundled = sorted(registered(), key=lambda name: (name != DEFAULT_DETECTOR, name))
-    return bundled + [name for name, record in OFFICIAL.items() if is_fetched(record)]
+    fetched = [name for name, record in OFFICIAL.items() if is_fetched(record)]
+    return bundled + fetched + [name for name, record in PUBLISHED.items() if is_here(record)]
 
 
 def load(detector: DetectorLike = None, *, device: str | None = None) -> Detector:
     """A Detector, ready to score.
 
-    detector: a registered name (None: the default), an official one such as "wang2020-blur-jpg-0.1" once it was fetched, a
-    weights file of any architecture of networks.py, a fusion's JSON file, ``package.module:factory``, any callable
-    [N, 3, H, W] -> [N], or a Detector.
+    detector: a registered name (None: the default), an official one such as "wang2020-blur-jpg-0.1" or a published one such as
+    "npr" once it was fetched, "NAME=FILE" for a published one with the user's copy of its weights, a weights file of any
+    architecture of networks.py, a fusion's JSON file, ``package.module:factory``, any callable [N, 3, H, W] -> [N], or a Detector.
     device: "cpu", "cuda" ...; None is CUDA where there is one.
     Raises UnknownNameError, WeightsError, ProtocolError.
 
@@ -55,6 +61,9 @@ def load(detector: DetectorLike = None, *, device: str | None = None) -> Detecto
     if callable(detector):
         return _wrap(detector, getattr(detector, "__name__", type(detector).__name__), device)
     text = str(detector)
+    name, copy = _split(text)
+    if name in PUBLISHED:
+        return load_published(find_weights(PUBLISHED[name], copy), device=device)
     if _is_file(text):
         return _from_file(Path(text), device)
     if ":" in text:
@@ -73,6 +82,8 @@ def name_of(detector: str | Path | None) -> str:
     'package.module.factory'
     """
     text = str(DEFAULT_DETECTOR if detector is None else detector)
+    if _split(text)[0] in PUBLISHED:
+        return _split(text)[0]
     if _is_file(text):
         path = Path(text)
         if not path.is_file():
@@ -94,8 +105,14 @@ def choose_device(device: str | None) -> str:
 
 
 def _record(name: str) -> WeightsRecord | OfficialRecord:
-    table: dict[str, WeightsRecord | OfficialRecord] = {**registered(), **official_names()}
-    return lookup("detector", table, name)
+    table: dict[str, WeightsRecord | OfficialRecord | Published] = {**registered(), **official_names(), **PUBLISHED}
+    return cast(WeightsRecord | OfficialRecord, lookup("detector", table, name))
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """The name and the user's copy of NAME=FILE, where NAME is published; else the text as it is."""
+    name, mark, copy = text.partition("=")
+    return (name, copy) if mark and name in PUBLISHED else (text, None)
 
 
 def _from_registry(name: str, device: str) -> Detector:
