@@ -52,9 +52,16 @@ def alarms_of(scores: Scores, *, threshold: float) -> Alarms:
     high = binomtest(int(np.ceil(share * photographs)), photographs).proportion_ci(method="wilson").high
     origin = scores.provenance
     return Alarms(
-        origin.detector, origin.degradation, len(fake), photographs, int(scores.failed.sum()), threshold,
-        share, float(low), float(high),
-    )  # fmt: skip
+        detector=origin.detector,
+        degradation=origin.degradation,
+        images=len(fake),
+        photographs=photographs,
+        failed=int(scores.failed.sum()),
+        threshold_logit=threshold,
+        called_fake=share,
+        low=float(low),
+        high=float(high),
+    )
 
 
 def false_alarms(

@@ -161,7 +161,18 @@ class _Group:
         above = [float("nan") if frozen is None else _share(after[chosen] > frozen) for chosen in classes]
         failed = sum(int(scores.failed.sum()) for scores in degraded)
         reading = _reading(real, fake, gap, self.spread)
-        return Point(name, ap, real, fake, gap, above[0], above[1], failed, changes_size(name), reading)
+        return Point(
+            degradation=name,
+            ap=ap,
+            real_shift=real,
+            fake_shift=fake,
+            gap=gap,
+            reals_above=above[0],
+            fakes_above=above[1],
+            n_failed=failed,
+            resized=changes_size(name),
+            reading=reading,
+        )
 
 
 def _reading(real: Interval, fake: Interval, gap: Interval, spread: float) -> str:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from tabulate import tabulate
 
 from cnndetect.analysis.robustness import CLEAN, DRAWS, Robustness, as_rows, degraded_scores, robustness
 from cnndetect.bench.run import Options, score_suite
 from cnndetect.bench.suites import Suite
+from cnndetect.bench.tables import percent
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import lookup
-from cnndetect.files import write_csv
+from cnndetect.files import plain, write_csv
 from cnndetect.metrics.intervals import Interval
 from cnndetect.progress import bar
 from cnndetect.transforms.degrade import DEGRADATIONS, PAPER_BLUR, PAPER_JPEG
@@ -57,7 +59,7 @@ def as_text(found: Robustness) -> str:
     rows = [
         [
             point.degradation + (" *" if point.resized else ""),
-            _percent(point.ap),
+            percent(point.ap),
             _shift(point.real_shift),
             _shift(point.fake_shift),
             _share(point.reals_above),
@@ -78,15 +80,14 @@ def as_text(found: Robustness) -> str:
 
 
 def as_plain(found: Robustness) -> dict[str, object]:
-    """For JSON; NaN becomes null."""
-    by_set = {name: _no_nan(as_rows(points)) for name, points in found.by_set.items()}
+    """For JSON."""
     return {
         "detector": found.detector,
         "suite": found.suite,
         "protocol": found.protocol,
         "spread": found.spread,
-        "overall": _no_nan(as_rows(found.overall)),
-        "by_set": by_set,
+        "overall": plain(as_rows(found.overall)),
+        "by_set": {name: plain(as_rows(points)) for name, points in found.by_set.items()},
     }
 
 
@@ -101,17 +102,11 @@ def write_points(path: Path, found: Sequence[Robustness]) -> None:
     write_csv(path, rows)
 
 
-def _percent(ap: Interval) -> str:
-    return f"{100 * ap.value:.1f} [{100 * ap.low:.1f}, {100 * ap.high:.1f}]"
-
-
 def _share(share: float) -> str:
     return "-" if share != share else f"{100 * share:.0f}"
 
 
 def _shift(shift: Interval) -> str:
-    return f"{shift.value:+.2f} [{shift.low:+.2f}, {shift.high:+.2f}]"
-
-
-def _no_nan(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    return [{key: None if value != value else value for key, value in row.items()} for row in rows]
+    if np.isnan(shift.value):
+        return "-"
+    return f"{shift.value:+.2f} " + ("[-]" if np.isnan(shift.low) else f"[{shift.low:+.2f}, {shift.high:+.2f}]")

@@ -32,9 +32,14 @@ def calibration_row(name: str, scores: SetScores, *, threshold: float, temperatu
     after = calibrate(scores.logits, threshold=threshold, temperature=temperature)
     real, fake = accuracy_at(scores.labels, scores.logits, threshold)
     return CalibrationRow(
-        name, int((scores.labels == 0).sum()), int((scores.labels == 1).sum()),
-        figures(rank(scores.labels, scores.logits)).ece, figures(rank(scores.labels, after)).ece, real, fake,
-    )  # fmt: skip
+        test_set=name,
+        n_real=int((scores.labels == 0).sum()),
+        n_fake=int((scores.labels == 1).sum()),
+        ece_before=figures(rank(scores.labels, scores.logits)).ece,
+        ece_after=figures(rank(scores.labels, after)).ece,
+        accuracy_real=real,
+        accuracy_fake=fake,
+    )
 
 
 def calibration_rows(detector: Detector, results: Path, *, protocol: str = "nocrop") -> list[CalibrationRow]:

@@ -129,7 +129,7 @@ def benchmark(
     >>> benchmark(lambda images: images.mean(dim=(1, 2, 3)), "mini", limit=2, draws=0).suite  # doctest: +SKIP
     'mini@1'
     """
-    options = Options(protocol, degradation, limit, batch_size, draws, seed, rerun)
+    options = Options(protocol=protocol, degradation=degradation, limit=limit, batch_size=batch_size, draws=draws, seed=seed, rerun=rerun)
     (found,) = find_suites(suite)
     ready = load(detector, device=device)
     return run_suite(ready, found, options, results=results_root(results), progress=progress)

@@ -67,3 +67,10 @@ def test_a_benchmark_gives_its_figures_by_name_and_as_a_frame(made) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'crn'"):
         one["crm"]
     assert len(repr(one)) < 120 and "bright" in repr(one) and "<table>" in one._repr_html_()
+
+
+def test_an_interval_that_does_not_exist_is_a_dash(made) -> None:
+    root, _ = made
+    alone = run(root / "suite", root / "alone", named(name="alone"), draws=0)
+    other = run(root / "suite", root / "alone", named(lambda images: -brightness(images), "other"), draws=0)
+    assert "[-]" in alone.table() and "nan" not in alone.table() + comparison_table([alone, other]) + repr(alone)
