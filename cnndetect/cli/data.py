@@ -1,4 +1,4 @@
-"""``cnndetect data``: the released images of Wang et al., CVPR 2020: list, fetch, verify."""
+"""``cnndetect data``: the released images of Wang et al., CVPR 2020, and the test sets of others: list, fetch, verify."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnndetect.cli import options as shared
+from cnndetect.cli.data_sets import get_row, row_info, rows_table, verify_row
 from cnndetect.cli.groups import Verbs
 from cnndetect.cli.guard import DONE, FAILED
 from cnndetect.errors import ProtocolError
@@ -26,9 +27,10 @@ data = Verbs(
         "info": (f"{_HERE}:info", "counts, sizes, folder, addresses, licence and known flaws"),
         "get": (f"{_HERE}:get", "fetch images; the same command continues after an interruption"),
         "verify": (f"{_HERE}:check", "compare a folder with the catalogue"),
+        "arrange": ("cnndetect.cli.data_sets:arrange", "bring flat folders, CSV, Parquet or WebDataset into the layout of the bench"),
     },
     also={"where": "info"},
-    help="The released images of Wang et al., CVPR 2020: list, fetch, verify.",
+    help="The released images of Wang et al., CVPR 2020, and the test sets of others: list, fetch, verify.",
     epilog="""Exit status: 0 done and right, 1 something is wrong or missing, 2 misused.
 
 \b
@@ -60,7 +62,7 @@ def ls(as_json: bool) -> int:
 @shared.as_json
 def info(name: str, as_json: bool) -> int:
     """Print counts, sizes, folder, addresses, licence and known flaws of the data set or suite NAME."""
-    return _answer(_info(name), as_json)
+    return _answer(row_info(name) if _is_row(name) else _info(name), as_json)
 
 
 @click.command()
@@ -71,7 +73,7 @@ def info(name: str, as_json: bool) -> int:
 @shared.as_json
 def check(root: Path, suite: str | None, only: list[str] | None, quick: bool, as_json: bool) -> int:
     """Compare the folder ROOT, which holds generators or categories, with the catalogue: missing, extra, duplicated, unreadable."""
-    return _answer(_verify(root, suite, only, quick), as_json)
+    return _answer(verify_row(suite, root) if suite and _is_row(suite) else _verify(root, suite, only, quick), as_json)
 
 
 @click.command()
@@ -88,7 +90,15 @@ def get(
     as_json: bool,
 ) -> int:  # fmt: skip
     """Fetch images of the data set or suite NAME; the same command continues after an interruption."""
+    if _is_row(name):
+        return _answer(get_row(name, dest, lambda title, terms: _accept(title, terms, yes)), as_json)
     return _answer(_get(name, only, dest, yes, from_archive, mirrors, whole), as_json)
+
+
+def _is_row(name: str) -> bool:
+    from cnndetect.data.sets.rows import set_rows
+
+    return name in set_rows()
 
 
 def _ls() -> tuple[dict[str, Any], str, bool]:
@@ -106,7 +116,9 @@ def _ls() -> tuple[dict[str, Any], str, bool]:
         disable_numparse=True,
     )
     suites = "\n".join(f"suite {facts.name}@{facts.version}: {len(facts.groups)} groups of {facts.dataset}" for facts in SUITES.values())
-    return {"root": str(data_root()), "datasets": rows}, f"{table}\n\n{suites}\nfolder: {data_root()}", True
+    others, others_table = rows_table()
+    plain = {"root": str(data_root()), "datasets": rows, "test_sets": others}
+    return plain, f"{table}\n\n{suites}\n\n{others_table}\n\nfolder: {data_root()}", True
 
 
 def _info(name: str) -> tuple[dict[str, Any], str, bool]:
@@ -184,7 +196,7 @@ def _get(
     # A suite's name stands for its groups.
     only = only or [group.name for group in named_groups(name)]
     find_groups(dataset, only)
-    _accept(dataset, accepted)
+    _accept(dataset.title, _terms(dataset), accepted)
     done = fetch(dataset, only=only, dest=dest, mirrors=mirrors, from_archive=archive, whole=whole)
     lines = [
         f"{done.folder}: {done.written} files written ({size_text(done.bytes)}), {done.kept} were here already, {len(done.failed)} failed",
@@ -194,8 +206,8 @@ def _get(
     return asdict(done), "\n".join(lines), not done.failed
 
 
-def _accept(dataset: Dataset, accepted: bool) -> None:
-    click.echo(f"{dataset.title}\n{_terms(dataset)}", err=True)
+def _accept(title: str, terms: str, accepted: bool) -> None:
+    click.echo(f"{title}\n{terms}", err=True)
     if accepted:
         return
     if not sys.stdin.isatty():
