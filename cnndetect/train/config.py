@@ -7,10 +7,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnndetect.errors import ProtocolError
+from cnndetect.errors import ProtocolError, lookup
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.stages import OPTIMIZERS, Stage
 from cnndetect.transforms.augment import AugmentConfig
+from cnndetect.transforms.degrade import DEGRADATIONS
+from cnndetect.transforms.pairs import PairConfig
 
 AMP = ("none", "bf16")
 BALANCES = ("none", "over", "under")
@@ -55,6 +57,12 @@ class TrainConfig:
     max_seconds: float | None = None  # summed over all starts of the run
     seed: int = 0
 
+    # Training on pairs (pairs.py): a photograph's crop and its resynthesis in one batch, under the same augmentation.
+    pairs: PairConfig | None = None
+    epoch_images: int | None = None  # of pairs: images of an epoch, equal shares of every decoder; None: each pair once
+    conditions: tuple[str, ...] = ()  # of validation; given, the best weights are those of the best mean over them
+    average: float | None = None  # decay of an exponential moving average of the weights; what is validated and kept
+
     # The machine.
     device: str = "auto"
     amp: str = "none"
@@ -87,6 +95,7 @@ class TrainConfig:
             "threads",
             "checkpoint_steps",
             "checkpoint_seconds",
+            "epoch_images",
         ):
             value = getattr(self, field)
             _expect(value is None or value > 0, field, value, "a number > 0")
@@ -94,6 +103,13 @@ class TrainConfig:
         _expect(ends, "lr_step_epochs", self.lr_step_epochs, "max_epochs or max_seconds beside it, or the run never ends")
         for field in ("workers", "cache_mb"):
             _expect(getattr(self, field) >= 0, field, getattr(self, field), "a whole number >= 0")
+        _expect(self.average is None or 0 < self.average < 1, "average", self.average, "a fraction between 0 and 1")
+        _expect(self.epoch_images is None or self.pairs is not None, "epoch_images", self.epoch_images, "none without pairs")
+        for condition in self.conditions:
+            lookup("degradation", DEGRADATIONS, condition)
+        if self.pairs is not None:
+            _expect(self.batch_size % 2 == 0, "batch_size", self.batch_size, "an even number: pairs are not split")
+            _expect(self.balance == "none", "balance", self.balance, "none: pairs are balanced")
         _expect(self.plateau.patience >= 1, "patience", self.plateau.patience, "a whole number >= 1")
         _expect(0 < self.plateau.lr_factor < 1, "lr_factor", self.plateau.lr_factor, "a fraction between 0 and 1")
 

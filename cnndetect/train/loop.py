@@ -6,7 +6,6 @@ import hashlib
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,31 +13,34 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from cnndetect.data.folders import Sample, spread
-from cnndetect.errors import DataError, WeightsError, lookup
+from cnndetect.data.test_only import refuse_test_images
+from cnndetect.errors import WeightsError, lookup
 from cnndetect.train.architectures import ARCHITECTURES
 from cnndetect.train.board import Board, open_board, summary_writer
 from cnndetect.train.checkpoint import save_json, save_json_lines, save_weights
+from cnndetect.train.conditions import validate_conditions
 from cnndetect.train.config import TrainConfig, as_plain
 from cnndetect.train.data import (
     Batch,
     Split,
     describe,
-    global_batches,
     load_splits,
     scan_split,
-    train_batches,
 )
 from cnndetect.train.distributed import agree, choose_device, join_world
+from cnndetect.train.epochs import epoch_batches, epoch_order
+from cnndetect.train.pairs import check_pairs, limit_pairs
 from cnndetect.train.record import TrainRecord, make_record
 from cnndetect.train.run_state import BEST, LAST, LOG, RECORD, Run, begin_epoch, save, start_or_resume
 from cnndetect.train.stages import next_rate, set_training
 from cnndetect.train.validate import autocast, to_network, validate
 
 
-def train(config: TrainConfig, *, progress: bool = False, rerun: bool = False) -> TrainRecord:
+def train(config: TrainConfig, *, progress: bool = False, rerun: bool = False, grow: bool = False) -> TrainRecord:
     """Train until the learning rate, the epochs or the seconds run out; continue where a killed run stopped.
 
-    ``progress`` writes a bar and one line per epoch to stderr; ``rerun`` starts over.
+    ``progress`` writes a bar and one line per epoch to stderr; ``rerun`` starts over; ``grow`` takes in classes that were
+    added to the data since the run began.
     A finished run is not repeated, its record is returned.
     """
     started = time.monotonic()
@@ -47,13 +49,16 @@ def train(config: TrainConfig, *, progress: bool = False, rerun: bool = False) -
         torch.manual_seed(config.seed)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
+        if config.pairs is not None:
+            # Averages of vanishing weights become denormal numbers, which are slow on a CPU.
+            torch.set_flush_denormal(True)
         if world.is_first:
             config.folder.mkdir(parents=True, exist_ok=True)
             if rerun:
                 _forget(config.folder)
         agree(True, world)  # nobody looks for a checkpoint before the first process has cleared the folder
 
-        run = start_or_resume(config, world, samples, started=started)
+        run = start_or_resume(config, world, samples, started=started, grow=grow)
         run.stop_reason = _limit_reached(run)
         _report(run)
         if run.stop_reason is None:
@@ -69,8 +74,11 @@ def check(config: TrainConfig) -> dict[str, tuple[Sample, ...]]:
         summary_writer()
     if config.init not in ("imagenet", "random") and not Path(config.init).is_file():
         raise WeightsError(f"init={config.init!r} is no file. Expected 'imagenet', 'random' or a weights file.")
+    refuse_test_images(config.data, purpose="training")
     samples = {split: scan_split(Path(config.data), split, config.classes) for split in ("train", "val")}
     limits = {"train": config.max_images, "val": config.max_val_images}
+    if config.pairs is not None:
+        return {split: limit_pairs(check_pairs(found), limits[split]) for split, found in samples.items()}
     return {split: spread(found, limits[split]) for split, found in samples.items()}
 
 
@@ -80,16 +88,8 @@ def plan(config: TrainConfig) -> str:
     counts = {split: describe(found) for split, found in samples.items()}
     words = [f"{split}: {count['real']} real, {count['fake']} fake" for split, count in counts.items()]
     state = "continues" if (config.folder / LAST).is_file() else "begins"
-    steps = len(
-        global_batches(
-            len(samples["train"]),
-            seed=config.seed,
-            epoch=0,
-            batch_size=config.batch_size,
-            labels=[sample.label for sample in samples["train"]],
-            balance=config.balance,
-        )  # fmt: skip
-    )
+    split = Split(samples["train"], (None,) * len(samples["train"]), config.augment)
+    steps = len(epoch_order(config, split, epoch=0))
     options = json.dumps(as_plain(config), indent=2, sort_keys=True)
     return "\n".join([*words, f"{steps} steps per epoch", f"{state} {config.folder}", options])
 
@@ -109,11 +109,8 @@ def _train_epoch(run: Run, split: Split, *, progress: bool) -> None:
     for group in run.optimizer.param_groups:
         group["lr"] = run.plateau.lr
 
-    total = len(_epoch_batches(run, split))
-    batches = train_batches(
-        split, seed=config.seed, epoch=run.epoch, batch_size=config.batch_size, first_step=run.step,
-        rank=world.rank, world_size=world.size, workers=config.workers, balance=config.balance,
-    )  # fmt: skip
+    total = len(epoch_order(config, split, epoch=run.epoch, world_size=world.size))
+    batches = epoch_batches(config, split, epoch=run.epoch, first_step=run.step, rank=world.rank, world_size=world.size)
     bar = tqdm(
         total=total, initial=run.step, desc=f"epoch {run.epoch}", leave=False, file=sys.stderr,
         disable=not progress,
@@ -145,20 +142,23 @@ def _step(run: Run, batch: Batch) -> torch.Tensor:
     run.optimizer.zero_grad(set_to_none=True)
     (loss_sum * (run.world.size / batch.global_size)).backward()
     run.optimizer.step()
+    if run.average is not None:
+        run.average.update_parameters(run.network)
     return loss_sum.detach().double()
 
 
 def _finish_epoch(run: Run, split: Split, board: Board, *, progress: bool) -> None:
     """Validate, keep the weights if they are the best so far, move the learning rate, write it all down."""
-    result = validate(run.network, split, run.config, run.world)
+    measure = validate_conditions if run.config.conditions else validate
+    result = measure(run.kept, split, run.config, run.world)
     row = {
         "epoch": run.epoch,
         "partial": run.stop_reason is not None,
         "steps": run.step,
         "lr": run.plateau.lr,
         "train_loss": float(run.loss_sum) / max(run.images_seen, 1),
-        **{f"val_{key}": value for key, value in asdict(result).items() if key != "threshold_logit"},
-        "threshold_logit": result.threshold_logit,
+        **result.row(),
+        "images_seen": run.images_total,
         "seconds": round(run.seconds_in_epoch, 3),
         "images_per_second": round(run.images_seen * run.world.size / max(run.seconds_in_epoch, 1e-9), 1),
     }
@@ -171,6 +171,7 @@ def _finish_epoch(run: Run, split: Split, board: Board, *, progress: bool) -> No
     # A partial epoch is continued when the run gets more time; only a whole one moves the learning rate.
     if run.stop_reason is None:
         run.plateau = next_rate(run.config, run.plateau, finished_epoch=run.epoch, score=result.accuracy)
+        run.images_before = run.images_total
         run.epoch, run.step, run.images_seen, run.seconds_in_epoch = run.epoch + 1, 0, 0, 0.0
         begin_epoch(run)
         run.loss_sum.zero_()
@@ -193,19 +194,6 @@ def epoch_line(row: dict) -> str:
         f"{row['seconds']:.0f} s  {row['images_per_second']:.0f} images/s"
         f"{'   (partial)' if row['partial'] else ''}"
     )
-
-
-def _epoch_batches(run: Run, split: Split) -> list[list[int]]:
-    batches = global_batches(
-        len(split.samples), seed=run.config.seed, epoch=run.epoch, batch_size=run.config.batch_size,
-        world_size=run.world.size, labels=split.labels, balance=run.config.balance,
-    )  # fmt: skip
-    if len(batches[0]) < run.world.size:
-        raise DataError(
-            f"A batch of {len(batches[0])} images cannot be shared by {run.world.size} processes. "
-            "Raise --batch-size, add images or start fewer processes."
-        )
-    return batches
 
 
 def _out_of_time(run: Run) -> bool:
@@ -233,7 +221,7 @@ def _save_best(run: Run) -> str | None:
     if not run.world.is_first:
         return None
     path = run.config.folder / BEST
-    save_weights(path, run.network, note={"cnndetect": f"run {run.config.name}, epoch {run.epoch}"})
+    save_weights(path, run.kept, note={"cnndetect": f"run {run.config.name}, epoch {run.epoch}"})
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

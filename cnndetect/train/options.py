@@ -47,6 +47,13 @@ HELP = {
     "workers": "decoding processes",
     "cache_mb": "decoded images kept",
     "checkpoint_steps": "also every N steps",
+    "epoch_images": "of pairs: images of an epoch, as many of every decoder (default: each pair once)",
+    "conditions": "degradations of validation; the weights are chosen by the mean over them",
+    "average": "decay of a moving average of the weights, which is what is kept",
+    "mix_probability": "of pairs: share of fakes that are mixed with their photograph",
+    "mix_weight": "of pairs: the photograph's largest weight in a mix",
+    "rotate": "of pairs: by multiples of 90 degrees",
+    "codecs": "of pairs: some of jpeg, jpeg444, jpeg-twice, webp",
 }
 
 

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cnndetect.train.conditions import CONDITIONS
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.stages import Stage
 from cnndetect.transforms.augment import AugmentConfig
+from cnndetect.transforms.pairs import PairConfig
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,32 @@ def _mini(recipe: Recipe) -> Recipe:
     return replace(recipe, augment=replace(recipe.augment, resize_px=None, crop_px=112))
 
 
+def _pairs(chance: float, **settings: Any) -> Recipe:
+    return Recipe(
+        AugmentConfig(resize_px=None, crop_px=64, blur_probability=0.1, jpeg_probability=chance),
+        settings={
+            "pairs": PairConfig(), "lr": 2e-4, "batch_size": 32, "epoch_images": 4096, "average": 0.99, "conditions": CONDITIONS,
+            # Short epochs: the average of the weights takes the place of a falling rate.
+            "plateau": PlateauRule(patience=1000), "channels_last": True, **settings,
+        },
+        source="pairs of a photograph and its resynthesis (docs/train-a-detector.md), after Rajan et al. 2025 and Chen et al. 2025",
+        differences=(
+            "training on pairs, with validation under several conditions: not the reference's recipe",
+            "the kept weights are an exponential moving average",
+        ),
+    )  # fmt: skip
+
+
+PAIRS = {
+    "pairs-blur-jpeg-0.1": _pairs(0.1),
+    "pairs-blur-jpeg-0.5": _pairs(0.5),
+    "pairs-deep": _pairs(0.5, pairs=PairConfig(codecs=("jpeg", "jpeg", "jpeg444", "jpeg-twice", "webp"))),
+}
+
 RECIPES: dict[str, Recipe] = {
     **{f"wang2020-{name}": recipe for name, recipe in _WANG.items()},
     **{f"mini-{name}": _mini(recipe) for name, recipe in _WANG.items()},
     **NEIGHBOURS,
+    **PAIRS,
     **{f"mini-{name}": _mini(recipe) for name, recipe in NEIGHBOURS.items()},
 }

@@ -47,6 +47,8 @@ class TrainRecord:
     weights_sha256: str | None
     batchnorm: str
     processes: int
+    images_seen: int
+    growth: list[dict[str, Any]]
     device: str
     versions: dict[str, str]
     differences_to_reference: tuple[str, ...]
@@ -88,6 +90,8 @@ def make_record(run: Run) -> TrainRecord:
         weights_sha256=best.get("sha256"),
         batchnorm=batchnorm_kind(run.world, freeze_batchnorm=run.config.freeze_batchnorm),
         processes=run.world.size,
+        images_seen=run.images_total,
+        growth=run.growth,
         device=device_words(run.world.device),
         versions=versions(),
         differences_to_reference=(*DIFFERENCES, *_differences(run)),

@@ -32,6 +32,11 @@ class Validation:
         """Which weights are best: accuracy, then AP, then the lower loss; greater is better."""
         return (self.accuracy, self.ap, -self.loss)
 
+    def row(self) -> dict[str, float]:
+        """Numbers for one line of the log."""
+        names = ("accuracy", "accuracy_real", "accuracy_fake", "ap", "loss")
+        return {**{f"val_{name}": getattr(self, name) for name in names}, "threshold_logit": self.threshold_logit}
+
 
 def validate(network: nn.Module, split: Split, config: TrainConfig, world: World) -> Validation:
     """Run the network over the validation images and measure; every process gets the same figures."""

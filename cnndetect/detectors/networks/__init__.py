@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
+from cnndetect.detectors.networks.efficientnet import EfficientNetLite0
 from cnndetect.detectors.networks.frequency import FrequencyResNet18, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
@@ -79,6 +80,10 @@ NETWORKS: dict[str, Architecture] = {
     "resnext101": Architecture(
         TunedResNeXt101, "ResNeXt-101 32x8d, classes (generated, groundtruth), their difference",
         "CLAHE on L (limit 2, 8x8 tiles), L stretched from its 1st to its 99th percentile, resized to 299x299",
+    ),
+    "efficientnet-lite0": Architecture(
+        EfficientNetLite0, "EfficientNet-Lite0, first convolution at stride 1, one logit",
+        "ImageNet normalisation undone, then (pixel - 127) / 128",
     ),
     "tiny": Architecture(Tiny, "a residual network of width 8, for tests"),
 }  # fmt: skip
