@@ -5,20 +5,19 @@
 set -eu
 export PYTHONPATH="$PWD"
 python=${PYTHON:-python}
-baseline="--detector cnndetect.detectors.networks.baselines:smoothness"
 default=$("$python" -c "from cnndetect.detectors.weights import DEFAULT_DETECTOR; print(DEFAULT_DETECTOR)")
 
 "$python" benchmarks/refresh_docs.py docs/audit.md docs/robustness.md
-"$python" -m cnndetect.analysis spectra --out docs/figures
-"$python" -m cnndetect.analysis robustness $baseline --out docs/figures
-"$python" -m cnndetect.analysis fakeness $baseline --detector "$default" --results benchmarks/results --out docs/figures
-"$python" -m cnndetect.analysis maps --detector "$default" --results benchmarks/results --out docs/figures
+report=$(mktemp -d)
+"$python" -m cnndetect report --suite mini --max-images none --detector "$default" --results benchmarks/results \
+    --section spectra --section robustness --section fakeness --section explain --out "$report"
+cp "$report"/figures/*.png docs/figures/
 # Sheets of photographs as JPEG; what no page shows goes.
 "$python" - <<'PY'
 from pathlib import Path
 from PIL import Image
 for path in Path("docs/figures").glob("*.png"):
-    if path.name.startswith(("maps-", "fakeness-")):
+    if path.name.startswith(("explain-", "sheet-")):
         picture = Image.open(path).convert("RGB")
         picture.thumbnail((760, 9000), Image.Resampling.LANCZOS)
         picture.save(path.with_suffix(".jpg"), quality=62)

@@ -14,7 +14,7 @@ script = runpy.run_path(str(ROOT / "benchmarks" / "refresh_docs.py"))
 def test_an_output_is_replaced_and_the_rest_stays() -> None:
     text = "before\n<!-- output of: python -m cnndetect.audit --help -->\nSTALE\n<!-- end -->\nafter\n"
     found = script["refreshed"](text)
-    assert found.startswith("before\n<!-- output of: python -m cnndetect.audit --help -->\n```text\nusage: python -m cnndetect.audit")
+    assert found.startswith("before\n<!-- output of: python -m cnndetect.audit --help -->\n```text\nUsage: cnndetect audit")
     assert found.endswith("\n```\n<!-- end -->\nafter\n") and "STALE" not in found
     assert script["refreshed"]("nothing quoted") == "nothing quoted"
 

@@ -14,14 +14,14 @@ train() { python -m cnndetect.train --data "$1" --out "$work/runs8" --name "$2" 
 
 # The paper's detector without augmentation and with blur and JPEG, each at probability 0.1.
 for augmentation in none blur-jpeg-0.1; do
-  queue python -m cnndetect.ablation.run --data "$work/training" --out "$work/runs" --trunk wang2020 --mini --seeds 0 --classes all \
-    --augmentations "$augmentation" --init "$start" --crop-px 64 --max-images 16000 --epochs 3 --lr-step-epochs 2 --batch-size 64 $common
+  queue cnndetect ablation run --data "$work/training" --out "$work/runs" --trunk wang2020 --mini --seeds 0 --classes all \
+    --augmentations "$augmentation" --init "$start" --crop-px 64 --max-images 16000 --max-epochs 3 --lr-step-epochs 2 --batch-size 64 $common
 done
 
 # The ablations: five augmentations and three class counts, three seeds each.
 for seed in 0 1 2; do
-  queue python -m cnndetect.ablation.run --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds "$seed" --classes 2 4 all \
-    $small --max-images 3000 --epochs 3 --threads 1 --channels-last
+  queue cnndetect ablation run --data "$work/training" --out "$work/runs" --trunk npr --mini --seeds "$seed" --classes 2,4,all \
+    $small --max-images 3000 --max-epochs 3 --threads 1 --channels-last
 done
 
 # The neighbours.
@@ -58,5 +58,5 @@ for name in progan8-r50-none progan8-r18 progan8-r18-frequency progan8-spectrum;
 done
 bench --detector "$work/runs8/autogan-spectrum/best.safetensors"
 python -m cnndetect.bench leaderboard --out benchmarks/LEADERBOARD.md
-python -m cnndetect.ablation.run score --runs "$work/runs" --suite mini --results "$work/grid-results"
-python -m cnndetect.ablation.page --runs "$work/runs" --results "$work/grid-results" --pack benchmarks/campaigns/grid/results.tar.xz
+cnndetect ablation score --runs "$work/runs" --suite mini --results "$work/grid-results"
+cnndetect ablation page --runs "$work/runs" --results "$work/grid-results" --pack benchmarks/campaigns/grid/results.tar.xz

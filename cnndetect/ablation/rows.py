@@ -126,7 +126,7 @@ def summarize(folder: Path) -> Summary:
         log = {key: [_short(row[key]) for row in rows] for key in LOGGED}
         seen = [row["epoch"] * per_epoch + min(row["steps"] * batch, per_epoch) for row in rows]
         if record["stop_reason"] is None or not rows:
-            raise DataError(f"{folder} has not ended yet. Continue it with python -m cnndetect.ablation.run.")
+            raise DataError(f"{folder} has not ended yet. Continue it with cnndetect ablation run.")
         return Summary(
             name=folder.name, command=cell["command"], recipe=record["recipe"], arch=record["arch"],
             initialisation=record["initialisation"], class_names=sorted(data["train"]["classes"]),
@@ -137,7 +137,7 @@ def summarize(folder: Path) -> Summary:
             log={"images": seen, **log},
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is no whole run of a grid ({error!r}). Make it with python -m cnndetect.ablation.run.") from error
+        raise DataError(f"{folder} is no whole run of a grid ({error!r}). Make it with cnndetect ablation run.") from error
 
 
 def read_summary(path: Path) -> Summary:

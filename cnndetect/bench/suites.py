@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +88,10 @@ def find_suites(name: str | Path) -> list[Suite]:
     if str(name) in set_rows() and not path.exists():
         return [_of_row(str(name))]
     if not path.exists():
+        near = difflib.get_close_matches(str(name), ["all", MINI, *SUITES, *set_rows()], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise LayoutError(
-            f"There is no suite {str(name)!r} and no such folder. Expected all, {MINI}, {', '.join(SUITES)}, or a folder with "
+            f"There is no suite {str(name)!r} and no such folder.{hint} Expected all, {MINI}, {', '.join(SUITES)}, or a folder with "
             f"{REAL}/ and {FAKE}/; or a test set of the catalogue: {', '.join(set_rows())}."
         )
     return [Suite(_plain(path.resolve().name), 0, _found(path))]

@@ -200,4 +200,5 @@ def calibration(detectors: tuple[str, ...], results: Path | None, protocol: str,
         if as_json:
             shared.print_json({"detector": detector.name, "protocol": protocol, "sets": rows})
         else:
-            click.echo(f"{detector.name}, {protocol}\n\n{tabulate(rows, headers='keys', tablefmt='github', floatfmt='.3f')}")
+            head = f"{detector.name}\n\n" if len(detectors) > 1 else ""
+            click.echo(head + tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f"))

@@ -11,7 +11,7 @@ import click
 from cnndetect.cli import options as shared
 from cnndetect.cli.groups import Verbs
 from cnndetect.cli.resynthesis import driven_options, train_driven
-from cnndetect.errors import ProtocolError
+from cnndetect.errors import ProtocolError, lookup
 
 _HERE = "cnndetect.cli.zoo"
 zoo = Verbs(
@@ -97,7 +97,9 @@ def train(
 
     from cnndetect.data.photos import load_photos, split_files
     from cnndetect.images import list_images, open_image
-    from cnndetect.zoo.registry import train_family
+    from cnndetect.zoo.registry import FAMILIES, train_family
+
+    lookup("family", FAMILIES, family)  # before photographs are read
 
     # Denormal numbers slow critics down five times on a CPU.
     torch.set_flush_denormal(True)

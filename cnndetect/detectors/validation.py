@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +19,7 @@ from cnndetect.data.folders import Sample, fingerprint, scan, spread
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError
 from cnndetect.images import to_rgb_array
+from cnndetect.progress import bar as progress_bar
 from cnndetect.transforms.degrade import degrade
 from cnndetect.transforms.preprocess import prepare
 
@@ -70,7 +70,7 @@ def validation_logits(
     """
     samples = spread(tuple(scan(root)), max_images)
     origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
-    with tqdm(total=len(samples) * len(degradations), desc=detector.name, file=sys.stderr, disable=not progress, leave=False) as bar:
+    with progress_bar(total=len(samples) * len(degradations), desc=detector.name, shown=progress) as bar:
         parts = []
         for name in degradations:
             path = None if store is None else store / f"{detector.name}.{protocol}.{name}.npz"

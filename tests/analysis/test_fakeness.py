@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from drawn_suite import draw_suite, run
 from PIL import Image
 from scipy.stats import spearmanr
 
-from cnndetect.analysis.__main__ import main
 from cnndetect.analysis.fakeness import (
     SHARPNESS,
     correlations,
@@ -109,27 +107,3 @@ def test_imagenet_features_know_a_picture_from_noise(tmp_path: Path) -> None:
     assert set(found) == {sample.relative for sample in scan(tmp_path)}
     reals, fakes = ([value for name, value in found.items() if name.startswith(kind)] for kind in ("0", "1"))
     assert min(fakes) > max(reals) > 0
-
-
-def test_the_command_writes_figures_and_tables(scored: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib", reason="needs 'cnndetect[report]'")
-    suite, out = scored[0], tmp_path / "out"
-    results = tmp_path / "results"
-    words = ["--suite", str(suite), "--results", str(results), "--out", str(out), "--detector", FACTORY, "--draws", "5"]
-    assert main(["fakeness", *words, "--no-features"]) == 1
-    assert "Run the bench first" in capsys.readouterr().err
-    from cnndetect.bench.__main__ import main as bench
-
-    grid = ["robustness", "--suite", str(suite), "--results", str(results), "--detector", FACTORY, "--draws", "5"]
-    assert bench([*grid, "--degradations", "jpeg_50", "blur_1", "resize_0.5"]) == 0
-    capsys.readouterr()
-    for what in ("fakeness", "robustness", "maps", "spectra"):
-        assert main([what, *words, *(["--no-features"] if what == "fakeness" else [])]) == 0, what
-    written = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(written) == 13 and all(path.stat().st_size > 0 for path in written)
-    assert sorted(out.iterdir()) == sorted(written)
-    assert all(min(to_rgb_array(path).shape[:2]) > 100 for path in written if path.suffix == ".png")
-    rows = list(csv.DictReader((out / "robustness.csv").read_text("utf-8").splitlines()))
-    assert {row["test_set"] for row in rows} == {"all", "biggan", "crn"} and len(rows) == 12
-    rows = list(csv.DictReader((out / "fakeness.csv").read_text("utf-8").splitlines()))
-    assert {row["measure"] for row in rows} == {SHARPNESS} and len(rows) == 4

@@ -33,7 +33,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_every_section_is_made_from_a_suite_and_its_scores(inputs, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(image_sections, "_has_features", lambda: False)
-    monkeypatch.setattr(image_sections, "_loadable", lambda inputs: named())
+    monkeypatch.setattr(image_sections, "_loadable", lambda inputs: [named()])
     report = build_report(inputs, tmp_path, sections=["robustness", *IMAGES])
     assert report.failed == {} and report.missing == {}
     figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
@@ -64,8 +64,9 @@ def test_what_is_absent_is_said_with_the_command_that_makes_it(tmp_path) -> None
     assert report.missing.keys() == {"robustness", "ranks", *IMAGES} and report.failed == {}
     assert "python -m cnndetect.bench robustness --suite drawn" in report.missing["robustness"]
     assert "--protocol crop224" in report.missing["ranks"]
-    for anchor, command in zip(IMAGES, ("analysis fakeness", "analysis maps", "analysis spectra", "audit"), strict=True):
-        assert f"python -m cnndetect.{command}" in report.missing[anchor]
+    for anchor in ("fakeness", "explain", "spectra"):
+        assert f"cnndetect report --section {anchor}" in report.missing[anchor]
+    assert "cnndetect.audit" in report.missing["audit"]
     assert "not made" in report.page.read_text(encoding="utf-8")
 
 
@@ -90,4 +91,18 @@ def test_scores_of_other_images_fail_their_section_alone(inputs, tmp_path, monke
 
 def test_only_a_detector_with_the_stored_weights_explains(inputs) -> None:
     # The registry does not know "brightness", and nothing else may speak for it.
-    assert image_sections._loadable(inputs) is None
+    assert image_sections._loadable(inputs) == []
+
+
+def test_sections_about_one_detector_are_made_for_every_one_that_is_asked_for(inputs, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(image_sections, "_has_features", lambda: False)
+    assert inputs.shown == ("brightness",) and inputs.chosen == ()
+    suite, results = Path(inputs.given), inputs.folders[0]
+    run(suite, results, named(name="other"))
+    asked = {"protocol": "nocrop", "results": [results], "draws": 20, "most_images": None}
+    both = read_inputs(suite, **asked, detectors=["brightness", "other"])
+    assert set(both.shown) == {"brightness", "other"}
+    report = build_report(both, tmp_path, sections=["fakeness"])
+    assert report.failed == {}
+    figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert {"fakeness-quality-other", "fakeness-quality-brightness", "sheet-other-crn", "sheet-brightness-crn"} <= figures
