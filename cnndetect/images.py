@@ -85,22 +85,36 @@ def open_stored(content: bytes) -> Image.Image:
 
 
 def to_rgb_array(image: Any) -> np.ndarray:
-    """Any image as an array: path, bytes, PIL image, NumPy array or torch tensor -> uint8 [H, W, 3].
+    """Any image as an array: path, bytes, open file, PIL image, NumPy array or torch tensor -> uint8 [H, W, 3].
 
     NumPy: [H, W, 3], [H, W, 1] or [H, W].  torch: [3, H, W].  Values uint8, or float in [0, 1] (rounded to 8 bit).
     >>> to_rgb_array(np.array([[0.0, 0.5]])).tolist()
     [[[0, 0, 0], [128, 128, 128]]]
     """
+    if isinstance(image, (bytearray, memoryview)):
+        image = bytes(image)
     if isinstance(image, (str, bytes, os.PathLike, Image.Image)):
         return np.asarray(open_image(image))
+    if hasattr(image, "read"):
+        return np.asarray(open_image(_content(image)))
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if is_tensor(image):
         return _from_tensor(image)
     raise ImageError(
-        f"Got a {type(image).__name__}. Expected one image: a path, a PIL image, a NumPy array [H, W, 3] or [H, W], "
+        f"Got {refused(image)}. Expected one image: a path, bytes, an open file, a PIL image, a NumPy array [H, W, 3] or [H, W], "
         "or a torch tensor [3, H, W]."
     )
+
+
+def refused(thing: Any) -> str:
+    """The kind of a thing, for an error message.
+
+    >>> refused(3), refused(None), refused({})
+    ('an int', 'None', 'a dict')
+    """
+    name = type(thing).__name__
+    return "None" if thing is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def is_tensor(image: Any) -> bool:
@@ -135,6 +149,19 @@ def _walk(folder: Path, above: tuple[Path, ...]) -> list[Path]:
         elif (real := entry.resolve()) not in above:  # a link back up would never end
             found += _walk(entry, (*above, real))
     return found
+
+
+def _content(file: Any) -> bytes:
+    """The bytes of an open file, from its current position."""
+    try:
+        content = file.read()
+    except (OSError, ValueError) as error:
+        raise ImageError(f"The open file {refused(file)} cannot be read: {error}. Expected a file opened for reading.") from error
+    if not isinstance(content, bytes):
+        raise ImageError(f"The open file {refused(file)} gives text. Expected bytes; open it with mode 'rb'.")
+    if not content:
+        raise ImageError(f"The open file {refused(file)} gives no bytes. Expected an image file; seek(0) if it was read before.")
+    return content
 
 
 def _check_file(path: Path) -> None:

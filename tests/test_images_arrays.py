@@ -71,7 +71,7 @@ def test_a_wrong_dtype_is_refused(dtype: type) -> None:
         (torch.zeros(1, 4, 5), "[1, 4, 5]"),
         (torch.zeros(3, 0, 5), "[3, 0, 5]"),
         (torch.zeros(3, 4, 5, dtype=torch.int32), "int32"),
-        (None, "NoneType"),
+        (None, "Got None"),
         ([[0.5]], "list"),
     ],
 )

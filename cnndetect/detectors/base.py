@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -42,6 +43,42 @@ class Detector:
             object.__setattr__(self, "identity", self.weights_sha256)
         if isinstance(self.network, nn.Module):
             self.network.to(self.device).eval()
+
+    def __repr__(self) -> str:
+        """One line, whatever the network.
+
+        >>> Detector("mine", nn.Flatten(), weights_sha256="0123456789abcdef")
+        <Detector mine: Flatten, protocol nocrop, weights 01234567, cpu>
+        """
+        network = type(self.network).__name__ if isinstance(self.network, nn.Module) else getattr(self.network, "__name__", "callable")
+        weights = f", weights {self.weights_sha256[:8]}" if self.weights_sha256 else ""
+        return f"<Detector {self.name}: {network}, protocol {self.protocol}{weights}, {self.device}>"
+
+    def __call__(self, img: Any, **options: Any) -> Any:
+        """Same as ``score``."""
+        return self.score(img, **options)
+
+    def score(self, img: Any, **options: Any) -> Any:
+        """``cnndetect.score(img, detector=self, **options)``."""
+        # The scoring engine stands on top of this file.
+        return import_module("cnndetect.scoring").score(img, detector=self, **options)
+
+    def verdict(self, logit: float) -> str:
+        """ "real", "fake" or, between the two thresholds of a detector that has them, "unsure".
+
+        Raises ProtocolError where the detector has no threshold.
+
+        >>> Detector("mine", nn.Flatten(), threshold_logit=1.5).verdict(2.0)
+        'fake'
+        """
+        frozen = self.record.get("verdict") or {}
+        low, high = frozen.get("real_below_logit", self.threshold_logit), frozen.get("fake_above_logit", self.threshold_logit)
+        if low is None or high is None:
+            raise ProtocolError(
+                f"Detector {self.name} has no threshold. Fit one on its validation images with: "
+                "cnndetect detectors calibrate FILE --val FOLDER --write"
+            )
+        return "fake" if logit > high else "unsure" if logit >= low and low < high else "real"
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:

@@ -1,45 +1,49 @@
-"""Images of any kind and size enter, one fakeness each leaves, in the given order and at bounded memory."""
+"""Scoring of images of any kind and size: one fakeness each, in the given order and at bounded memory."""
 
 from __future__ import annotations
 
 import functools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from scipy.special import expit
+from tqdm import tqdm
 
 from cnndetect import paths
 from cnndetect.detectors import calibration, registry
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ImageError, ProtocolError, lookup
 from cnndetect.images import to_rgb_array
-from cnndetect.transforms.preprocess import PROTOCOLS, Protocol, center_crop, to_tensor
-
-if TYPE_CHECKING:
-    from PIL import Image
+from cnndetect.scoring.engine import Outcome, score_batches
+from cnndetect.scoring.inputs import given
+from cnndetect.scoring.loader import Load
+from cnndetect.transforms.preprocess import PROTOCOLS, Protocol, cut
 
 BATCH_SIZE = 32
 PROTOCOL = "nocrop"
 
-# A batch also ends at this many pixels, and so does what is decoded ahead: memory does not grow with the images.
-MAX_BATCH_PIXELS = 4_000_000
-MAX_AHEAD_PIXELS = 24_000_000
+# No image waits for more batches than this, so that scores come in the given order and few are kept back.
 _BATCHES_AHEAD = 8
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What became of one image: its logit, or NaN and the reason."""
+    """What became of one image."""
 
     index: int
+    """Its place in what was given."""
     logit: float
+    """NaN where it failed."""
     error: str | None = None
+    """Why it failed, None where it did not."""
 
     @property
     def fakeness(self) -> float:
@@ -47,26 +51,6 @@ class Scored:
         return float(expit(self.logit))
 
 
-@overload
-def score(
-    img: str | Path | bytes | Image.Image | np.ndarray | torch.Tensor,
-    *,
-    detector: Any = ...,
-    return_logit: bool = ...,
-    calibrated: bool = ...,
-    device: str | None = ...,
-    batch_size: int = ...,
-) -> float: ...
-@overload
-def score(
-    img: Sequence[Any],
-    *,
-    detector: Any = ...,
-    return_logit: bool = ...,
-    calibrated: bool = ...,
-    device: str | None = ...,
-    batch_size: int = ...,
-) -> np.ndarray: ...
 def score(
     img: Any,
     *,
@@ -75,12 +59,16 @@ def score(
     calibrated: bool = False,
     device: str | None = None,
     batch_size: int = BATCH_SIZE,
-) -> float | np.ndarray:
-    """Fakeness of an image, or of each image of a sequence: higher means more traces of a CNN generator.
+    on_error: Literal["raise", "nan"] = "raise",
+    progress: bool = False,
+    verdict: bool = False,
+) -> Any:
+    """Fakeness of an image, or of each image of a collection: higher means more traces of a CNN generator.
 
-    img: a path, a PIL image, a NumPy array ([H, W, 3], [H, W, 1] or [H, W]), a torch tensor [3, H, W], the arrays
-    uint8 or float in [0, 1]; or a sequence of them, kinds and sizes mixed.
-    Returns a float for one image, float64 [N] in the given order for a sequence.
+    img: one image: a path, the bytes of a file, an open file, a PIL image, a NumPy array ([H, W, 3], [H, W, 1] or [H, W]) or
+    a torch tensor [3, H, W], both uint8 or float in [0, 1]. Or a collection, kinds and sizes mixed: a list, a generator, a
+    folder, a pattern such as "photos/*.jpg", an array [N, H, W, 3], a tensor [N, 3, H, W], a pandas Series, a torch Dataset.
+    Returns a float for one image, float64 [N] in the given order for a collection.
 
     Fakeness is sigmoid(logit), in [0, 1]. It orders images. It is NOT the probability that an image from the wild is
     fake: the detector is not calibrated there, and knows only traces like those it was trained on. To rank, ask for
@@ -94,24 +82,37 @@ def score(
     detector: a name of ``list_detectors()``, a weights file, ``package.module:factory``, what ``load`` returned, or any
     callable [N, 3, H, W] -> [N]; the bundled one if None.  device: such as "cuda:0"; if None, CUDA where there is one.
     batch_size: images of equal size that go through at once; it changes the speed, not the result.
-    Raises ImageError, with the index and the file, at the first image that cannot be scored.
+    on_error: "raise" ImageError, with the index and the file, at the first image that cannot be scored; or "nan": its
+    score is NaN, and one warning at the end counts the failures.  progress: a bar on stderr.
+    verdict: "real", "fake" or "unsure" instead of a number, by the thresholds frozen with the detector; "" where it failed.
 
     >>> gray = np.full((8, 8, 3), 0.5)
     >>> score(gray, detector=lambda batch: batch.mean((1, 2, 3)) * 0)
     0.5
     """
-    single = not _is_sequence(img)
+    if on_error not in ("raise", "nan"):
+        raise ProtocolError(f"Got on_error={on_error!r}. Expected 'raise' or 'nan'.")
+    images = given(img)
     loaded = load_detector(detector, device=device)
     if calibrated:
         loaded = calibration.calibrated(loaded)
-    logits = []
-    for scored in score_stream([img] if single else img, detector=loaded, batch_size=batch_size):
+    logits, failures = [], []
+    stream = score_stream(images.images, detector=loaded, batch_size=batch_size)
+    for scored in tqdm(stream, total=images.count, desc="score", unit="image", file=sys.stderr, disable=not progress, leave=False):
         if scored.error is not None:
-            raise ImageError(scored.error if single else f"Image {scored.index} of {len(img)}: {scored.error}")
+            place = f"Image {scored.index}" + (f" of {images.count}" if images.count is not None else "")
+            failures.append(scored.error if images.single else f"{place}: {scored.error}")
+            if on_error == "raise":
+                raise ImageError(failures[0])
         logits.append(scored.logit)
+    if failures:
+        warnings.warn(f"{len(failures)} of {len(logits)} images failed and are NaN. First: {failures[0]}", stacklevel=2)
+    if verdict:
+        words = ["" if math.isnan(logit) else loaded.verdict(logit) for logit in logits]
+        return words[0] if images.single else np.array(words, dtype=str)
     values = np.array(logits, dtype=np.float64)
     values = values if return_logit else expit(values)
-    return float(values[0]) if single else values
+    return float(values[0]) if images.single else values
 
 
 def score_stream(
@@ -121,32 +122,14 @@ def score_stream(
 
     images: anything ``score`` takes one of.  protocol: how they are cut.  Yields one Scored per image, in the given order.
     """
-    if batch_size < 1:
-        raise ProtocolError(f"Got batch_size={batch_size}. Expected a whole number >= 1.")
-    crop_px = (lookup("protocol", PROTOCOLS, protocol) if isinstance(protocol, str) else protocol).crop_px
-    groups: dict[tuple[int, ...], list[_Decoded]] = {}  # waiting, by size
+    chosen = lookup("protocol", PROTOCOLS, protocol) if isinstance(protocol, str) else protocol
     done: dict[int, Scored] = {}
     following = 0  # index of the next one to give out
-
-    for index, image in enumerate(images):
-        decoded = _decode(index, image, crop_px)
-        if isinstance(decoded, Scored):
-            done[index] = decoded
-        else:
-            # A group goes through when it fills a batch; when too much waits, everything goes.
-            group = groups.setdefault(decoded.array.shape, [])
-            group.append(decoded)
-            if len(group) >= batch_size or (len(group) + 1) * decoded.pixels > MAX_BATCH_PIXELS:
-                done |= _score_batch(detector, groups.pop(decoded.array.shape))
-        waiting = sum(len(group) * group[0].pixels for group in groups.values())
-        if waiting > MAX_AHEAD_PIXELS or index - following >= _BATCHES_AHEAD * batch_size:
-            done |= _score_groups(detector, groups)
+    for outcomes in score_batches(detector, _loads(images, chosen), batch_size=batch_size, ahead=_BATCHES_AHEAD * batch_size):
+        done |= {outcome.key.index: _scored(outcome) for outcome in outcomes}
         while following in done:
             yield done.pop(following)
             following += 1
-
-    done |= _score_groups(detector, groups)
-    yield from (done[index] for index in sorted(done))
 
 
 def load_detector(detector: Any, *, device: str | None) -> Detector:
@@ -161,60 +144,28 @@ def load_detector(detector: Any, *, device: str | None) -> Detector:
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    """An image that waits for its batch."""
+class _Key:
+    """An image's place, and its path where it has one."""
 
     index: int
-    name: str
-    array: np.ndarray  # uint8 [H, W, 3]
-
-    @property
-    def pixels(self) -> int:
-        return self.array.shape[0] * self.array.shape[1]
+    path: str | None
 
 
-def _is_sequence(img: Any) -> bool:
-    return isinstance(img, Sequence) and not isinstance(img, (str, bytes))
+def _scored(outcome: Outcome) -> Scored:
+    reason = outcome.error
+    if reason is not None and outcome.size is not None:  # what cannot be decoded is named in its reason
+        height, width = outcome.size
+        reason = f"{outcome.key.path or f'The image of {width}x{height} px'}: {reason}"
+    return Scored(outcome.key.index, outcome.logit, reason)
 
 
-def _decode(index: int, image: Any, crop_px: int | None) -> _Decoded | Scored:
-    try:
-        array = to_rgb_array(image)
-    except ImageError as error:
-        return Scored(index, math.nan, str(error))
-    name = str(image) if isinstance(image, (str, os.PathLike)) else f"The image of {array.shape[1]}x{array.shape[0]} px"
-    # A copy, or the whole image would wait behind its crop.
-    return _Decoded(index, name, array if crop_px is None else center_crop(array, crop_px).copy())
+def _loads(images: Iterable[Any], protocol: Protocol) -> Iterator[tuple[_Key, Load]]:
+    for index, image in enumerate(images):
+        yield _Key(index, str(image) if isinstance(image, (str, os.PathLike)) else None), partial(_load, image, protocol)
 
 
-def _score_groups(detector: Detector, groups: dict[tuple[int, ...], list[_Decoded]]) -> dict[int, Scored]:
-    done: dict[int, Scored] = {}
-    while groups:
-        done |= _score_batch(detector, groups.popitem()[1])
-    return done
-
-
-def _score_batch(detector: Detector, group: list[_Decoded]) -> dict[int, Scored]:
-    try:
-        logits = _logits(detector, group)
-    except RuntimeError as error:  # torch's: out of memory, or too small for this network
-        if len(group) == 1:
-            reason = f"{group[0].name} made the detector fail: {error}. Expected an image that it can take; try the CPU."
-            return {group[0].index: Scored(group[0].index, math.nan, reason)}
-        return {index: scored for one in group for index, scored in _score_batch(detector, [one]).items()}
-    return {one.index: _scored(one, logit) for one, logit in zip(group, logits, strict=True)}
-
-
-def _logits(detector: Detector, group: list[_Decoded]) -> list[float]:
-    batch = torch.stack([to_tensor(one.array) for one in group])  # [N, 3, H, W]
-    return detector.logits(batch).double().tolist()  # [N]
-
-
-def _scored(image: _Decoded, logit: float) -> Scored:
-    if math.isfinite(logit):
-        return Scored(image.index, logit)
-    reason = f"{image.name} got the logit {logit} from the detector. Expected a finite number; check its weights."
-    return Scored(image.index, math.nan, reason)
+def _load(image: Any, protocol: Protocol) -> np.ndarray:
+    return cut(to_rgb_array(image), protocol)
 
 
 @functools.lru_cache(maxsize=1)

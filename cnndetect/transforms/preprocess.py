@@ -40,8 +40,18 @@ def prepare(array: np.ndarray, protocol: str | Protocol) -> torch.Tensor:
     >>> prepare(np.zeros((300, 200, 3), np.uint8), "crop224").shape
     torch.Size([3, 224, 224])
     """
+    return to_tensor(cut(array, protocol))
+
+
+def cut(array: np.ndarray, protocol: str | Protocol) -> np.ndarray:
+    """What a protocol leaves of an image: uint8 [H, W, 3] -> uint8 [H', W', 3].
+
+    >>> cut(np.zeros((300, 200, 3), np.uint8), "crop224").shape
+    (224, 224, 3)
+    """
     chosen = lookup("protocol", PROTOCOLS, protocol) if isinstance(protocol, str) else protocol
-    return to_tensor(array if chosen.crop_px is None else center_crop(array, chosen.crop_px))
+    # A copy, or the whole image would stay in memory behind its crop.
+    return array if chosen.crop_px is None else center_crop(array, chosen.crop_px).copy()
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:

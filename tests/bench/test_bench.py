@@ -26,7 +26,7 @@ from cnndetect.data.folders import scan
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError, LayoutError, ProtocolError, UnknownNameError
 from cnndetect.metrics import average_precision
-from cnndetect.scoring.batches import Conditions, batches_of, score_set
+from cnndetect.scoring.batches import Conditions, score_set
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import read_scores
 
@@ -61,31 +61,6 @@ def test_batch_size_and_order_do_not_matter(suite, tmp_path, protocol, degradati
         logits.append({path: logit for path, logit in zip(scores.paths, scores.logits, strict=True)})
     for path, value in logits[0].items():
         assert logits[1][path] == pytest.approx(value, abs=1e-6) and logits[2][path] == pytest.approx(value, abs=1e-6)
-
-
-def test_mixed_sizes_never_meet_and_little_waits() -> None:
-    stream = ((index, torch.zeros(3, 10 + index % 7, 20)) for index in range(1000))
-    seen = []
-    for keys, images in batches_of(stream, batch_size=16):
-        assert len(keys) == len(images) <= 16
-        seen += keys
-    assert sorted(seen) == list(range(1000))
-
-
-def test_a_stream_of_ever_new_sizes_stays_small(monkeypatch) -> None:
-    alive = 0
-
-    def stream():
-        nonlocal alive
-        for index in range(60):
-            alive += 1
-            yield index, torch.zeros(3, 1000, 1000 + index)
-
-    most = 0
-    for keys, _ in batches_of(stream(), batch_size=8):
-        most = max(most, alive)
-        alive -= len(keys)
-    assert most <= 26  # 24 megapixels wait at most
 
 
 def test_a_damaged_image_is_counted_named_and_loses(suite, tmp_path) -> None:

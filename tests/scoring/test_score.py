@@ -16,7 +16,7 @@ from torch import nn
 import cnndetect.scoring
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import CnndetectError, ImageError, ProtocolError
-from cnndetect.scoring import load_detector, score, score_stream
+from cnndetect.scoring import engine, load_detector, loader, score, score_stream
 from cnndetect.transforms.preprocess import to_tensor
 
 SIZES = [(16, 16), (9, 20), (16, 16), (1, 1), (9, 20), (16, 16), (30, 7), (16, 16)]
@@ -105,15 +105,16 @@ def test_images_of_equal_size_share_a_batch_and_no_batch_is_too_large(monkeypatc
     score(_photos([(8, 8), (4, 4)] * 10), detector=detector, batch_size=5)
     assert counts == [5, 5, 5, 5]
     counts.clear()
-    monkeypatch.setattr(cnndetect.scoring, "MAX_BATCH_PIXELS", 3 * 64)
+    monkeypatch.setattr(engine, "BATCH_PIXELS", 3 * 64)
     score(_photos([(8, 8)] * 7 + [(40, 40)] * 2), detector=detector, batch_size=5)
     assert counts == [3, 3, 1, 1, 1]
 
 
-@pytest.mark.parametrize(("kind", "most_ahead"), [("one odd size", 8 * 4 + 1), ("all sizes differ", 8)])
-def test_a_long_stream_is_decoded_only_a_little_ahead(kind: str, most_ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["one odd size", "all sizes differ"])
+def test_a_long_stream_is_decoded_only_a_little_ahead(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind == "all sizes differ":
-        monkeypatch.setattr(cnndetect.scoring, "MAX_AHEAD_PIXELS", 6 * 64)
+        monkeypatch.setattr(engine, "WINDOW_PIXELS", 6 * 64)
+        monkeypatch.setattr(loader, "AHEAD_PIXELS", 1)
     decoded = 0
 
     def stream() -> Iterator[np.ndarray]:
@@ -127,7 +128,7 @@ def test_a_long_stream_is_decoded_only_a_little_ahead(kind: str, most_ahead: int
     for scored in score_stream(stream(), detector=Detector("mean", mean), batch_size=4):
         order.append(scored.index)
         ahead.append(decoded - scored.index)
-    assert order == list(range(300)) and max(ahead) <= most_ahead
+    assert order == list(range(300)) and max(ahead) <= 8 * 4 + 1 + 2 * loader.MOST_THREADS
 
 
 def test_a_bad_image_is_named_by_index_and_file(tmp_path: Path) -> None:
@@ -142,21 +143,6 @@ def test_a_bad_image_is_named_by_index_and_file(tmp_path: Path) -> None:
     outcomes = list(score_stream([good, bad, good], detector=Detector("mean", mean)))
     assert [one.error is None for one in outcomes] == [True, False, True]
     assert outcomes[0].logit == outcomes[2].logit and np.isnan(outcomes[1].logit)
-
-
-@pytest.mark.parametrize("batch", [np.zeros((2, 8, 8, 3), np.uint8), torch.zeros(2, 3, 8, 8)])
-def test_a_batch_is_refused_and_told_how(batch: object) -> None:
-    with pytest.raises(ImageError, match="pass list"):
-        score(batch, detector=mean)
-    assert len(score(list(batch), detector=mean)) == 2  # type: ignore[call-overload]
-
-
-@pytest.mark.parametrize("img", [None, 3, {"a": 1}, {1, 2}, iter([1])])
-def test_what_is_neither_an_image_nor_a_sequence_is_refused(img: object) -> None:
-    with pytest.raises(ImageError, match=f"Got a {type(img).__name__}"):
-        score(img, detector=mean)
-    with pytest.raises(ImageError, match="Image 0 of 1: Got a list"):
-        score([[_photos()[0]]], detector=mean)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -192,6 +178,22 @@ def test_misuse_is_an_error_that_says_so() -> None:
         score(photo, mean)  # type: ignore[call-overload]
 
 
+def test_a_verdict_follows_the_frozen_thresholds() -> None:
+    photos = [np.full((4, 4, 3), value, np.uint8) for value in (0, 128, 255)]
+    one = Detector("mean", mean, threshold_logit=1.0)
+    assert one.score(photos, verdict=True).tolist() == ["real", "real", "fake"] and one(photos[2], verdict=True) == "fake"
+    two = Detector("mean", mean, record={"verdict": {"real_below_logit": -1.0, "fake_above_logit": 1.0}})
+    assert two(photos, verdict=True).tolist() == ["real", "unsure", "fake"]
+    with pytest.raises(ProtocolError, match="has no threshold"):
+        score(photos, detector=mean, verdict=True)
+
+
+def test_a_detector_is_called_like_score_and_prints_one_line() -> None:
+    photos, detector = _photos(), Detector("mine", _network(), weights_sha256="ab" * 32)
+    assert detector(photos, return_logit=True).tolist() == score(photos, detector=detector, return_logit=True).tolist()
+    assert "\n" not in repr(detector) and "mine" in repr(detector) and len(repr(detector)) < 120
+
+
 def test_strong_fakes_do_not_tie_as_logits() -> None:
     photos = [np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)]
     assert (score(photos, detector=lambda batch: mean(batch) + 900) == 1).all()
@@ -217,4 +219,14 @@ def test_a_loaded_detector_is_used_as_it_is_and_a_file_is_loaded_once(tmp_path: 
 def test_the_docstring_says_what_the_number_is_not() -> None:
     text = " ".join(inspect.getdoc(score).split())
     assert "NOT the probability" in text and "nocrop" in text and "native size" in text
-    assert list(inspect.signature(score).parameters) == ["img", "detector", "return_logit", "calibrated", "device", "batch_size"]
+    assert list(inspect.signature(score).parameters) == [
+        "img",
+        "detector",
+        "return_logit",
+        "calibrated",
+        "device",
+        "batch_size",
+        "on_error",
+        "progress",
+        "verdict",
+    ]
