@@ -101,8 +101,8 @@ histograms(sets, thresholds=thresholds, title=f"{family}: real against fake").sa
 # %%
 for name, scores in sets.items():
     metrics = inputs.rows[name][family].result.metrics
-    judged = [metrics[key]["value"] for key in ("accuracy_real", "accuracy_fake")]
-    print(f"{name:<24} AP {metrics['ap']['value']:.2f}   judged rightly at 0: real {judged[0]:.2f}, fake {judged[1]:.2f}")
+    real, fake = metrics.accuracy_real.value, metrics.accuracy_fake.value
+    print(f"{name:<24} AP {metrics.ap.value:.2f}   judged rightly at 0: real {real:.2f}, fake {fake:.2f}")
     assert np.isfinite(scores.logits).all(), "a failed image would stand at its worst"
 
 # %% [markdown]
