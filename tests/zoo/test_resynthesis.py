@@ -26,6 +26,7 @@ from cnndetect.zoo.resynthesis.training import train
 
 CONFIGS = [
     *(DrivenConfig("progan", start_px=px, width=4, fade=fade, noise=0.1) for px, fade in ((8, 1.0), (16, 0.5), (32, 1.0), (64, 0.7))),
+    *(DrivenConfig(name, start_px=px, width=4) for name in ("stylegan", "stylegan2", "biggan", "dcgan") for px in (16, 64)),
     *(DrivenConfig("reconstructor", seed=seed) for seed in (1, 2, 3, 7, 9, 11)),
 ]
 
@@ -57,11 +58,12 @@ def test_a_decoder_paints_any_size_and_learns_with_all_its_weights(config):
     network = Resynthesiser(config)
     for size in ((64, 64), (32, 96)):
         assert network(torch.zeros(2, 3, *size), torch.Generator()).shape == (2, 3, *size)
-    network(torch.rand(4, 3, 32, 32) * 2 - 1, torch.Generator()).square().sum().backward()
-    # ProGAN keeps the colour layers of smaller sizes, which a grown network does not use.
-    idle = {f"decoder.to_rgb.{level}." for level in range(config.levels - (config.fade < 1))} if config.family == "progan" else set()
+    network(torch.rand(4, 3, 64, 64) * 2 - 1, torch.Generator()).square().sum().backward()
+    # Colour layers of smaller sizes that a grown network does not use, and attention that starts as the identity.
+    where = {"progan": "decoder.", "stylegan": "decoder.generator."}.get(config.family, "-")
+    idle = {f"{where}to_rgb.{level}." for level in range(config.levels - (config.fade < 1))} | {"decoder.attention."}
     for name, parameter in network.named_parameters():
-        assert name.startswith(tuple(idle) or "-") or (parameter.grad is not None and parameter.grad.abs().sum() > 0), name
+        assert name.startswith(tuple(idle)) or (parameter.grad is not None and parameter.grad.abs().sum() > 0), name
 
 
 def test_a_seed_is_an_architecture_and_all_kinds_are_drawn():

@@ -253,3 +253,25 @@ def test_a_start_gives_its_networks_and_another_width_is_refused(checkpoints, tm
     assert len(tuned["config"]["start"]) == 16
     with pytest.raises(DataError, match="cannot be a start"):
         sitd.train(photos(), replace(config, width=8), Job(tmp_path / "wider", start=start))
+
+
+def test_biggans_discriminator_sees_what_is_darker_than_mid_grey():
+    torch.manual_seed(0)
+    critic = biggan.Discriminator(biggan.CPU).eval()
+    dark = torch.full((1, 3, 128, 128), -0.6, requires_grad=True)
+    block = critic.blocks[0]
+    main = block(dark) - block.skip(torch.nn.functional.avg_pool2d(dark, 2))
+    (gradient,) = torch.autograd.grad(main.square().sum(), dark)
+    assert (gradient.abs() > 1e-9).float().mean() > 0.9
+    sizes = []
+    critic.attention.register_forward_hook(lambda module, given, found: sizes.append(given[0].shape[-1]))
+    critic(torch.zeros(1, 3, 128, 128), torch.zeros(1, dtype=torch.long))
+    assert sizes == [biggan.CPU.attention_px]
+    assert critic.blocks[-1](torch.zeros(1, biggan.CPU.channels[1], 4, 4)).shape[-1] == 4
+
+
+def test_stylegan2s_mapping_network_learns_at_a_hundredth_of_the_rate():
+    generator = stylegan2.Generator(stylegan2.CPU)
+    fast, slow = generator.rates(0.1)
+    assert slow["lr"] == pytest.approx(0.001) and len(slow["params"]) == len(list(generator.mapping.parameters()))
+    assert len(fast["params"]) + len(slow["params"]) == len(list(generator.parameters()))

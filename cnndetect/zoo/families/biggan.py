@@ -5,13 +5,14 @@ Kept: class-conditional batch norm from a shared embedding joined with a chunk o
 with nearest upsampling, self-attention, orthogonal weights at the start, spectral norm in both networks, projection
 discriminator, hinge loss, orthogonal regularisation of the generator, truncated noise, averaged generator.
 Reduced: 128 px at a fraction of the width, eight classes instead of a thousand, one discriminator step per generator
-step. Nobody has annotated the photographs: the classes are clusters of their colours and contrast (zoo/labels.py).
+step at 2e-4 and 4e-4 instead of two at 5e-5 and 2e-4; standing statistics come from noise that is not truncated.
+Nobody has annotated the photographs: the classes are clusters of their colours and contrast (zoo/parts/labels.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from cnndetect.zoo.parts import layers
 from cnndetect.zoo.parts.adversarial import Duel, hinge_discriminator
 from cnndetect.zoo.parts.labels import group_by_appearance
 from cnndetect.zoo.parts.layers import SelfAttention, upsample_nearest
+from cnndetect.zoo.resynthesis.config import DrivenConfig
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ class Generator(nn.Module):
         pairs = list(zip(widths[:-1], widths[1:], strict=True))
         self.blocks = nn.ModuleList(UpBlock(i, o, condition) for i, o in pairs)
         self.attention_after = config.attention_px.bit_length() - 4
-        self.attention = SelfAttention(widths[self.attention_after + 1])
+        if 0 <= self.attention_after < len(pairs):
+            self.attention = SelfAttention(widths[self.attention_after + 1])
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_rgb = spectral(nn.Conv2d(widths[-1], 3, 3, padding=1))
 
@@ -108,24 +111,62 @@ class Generator(nn.Module):
         first, *rest = z.split(self.chunk, dim=1)
         embedded = self.embed(classes)
         x = self.dense(first).view(len(z), -1, 4, 4)
-        for index, (block, chunk) in enumerate(zip(self.blocks, rest, strict=True)):
-            x = block(x, torch.cat([embedded, chunk], dim=1))
+        return self.synthesise(x, [torch.cat([embedded, chunk], dim=1) for chunk in rest])
+
+    def synthesise(self, x: Tensor, conditions: Sequence[Tensor]) -> Tensor:
+        """Everything after the dense layer: maps [N, C, 4, 4] and a condition per block -> images."""
+        for index, (block, condition) in enumerate(zip(self.blocks, conditions, strict=True)):
+            x = block(x, condition)
             if index == self.attention_after:
                 x = self.attention(x)
         return torch.tanh(self.to_rgb(F.relu(self.norm(x))))
 
 
-class DownBlock(nn.Module):
-    """Residual block that halves the size. [N, C, H, W] -> [N, C', H/2, W/2]."""
+class Decoder(Generator):
+    """The generator without its dense layer and classes, driven by maps; every block's condition is made from their mean.
 
-    def __init__(self, inputs: int, outputs: int):
+    Attention stays at 32 px of 128; a decoder that starts there or later has none.
+    """
+
+    random = False
+
+    def __init__(self, config: DrivenConfig):
+        super().__init__(replace(CPU, channels=config.channels))
+        self.inputs, self.level = config.channels[0], config.levels
+        del self.dense, self.embed
+        # Block k doubles start_px * 2**k.
+        place = (CPU.attention_px // config.start_px).bit_length() - 2
+        if hasattr(self, "attention"):
+            del self.attention
+        self.attention_after = place
+        if place >= 0:
+            self.attention = SelfAttention(config.channels[place + 1])
+        self.conditions = nn.ModuleList(nn.Linear(self.inputs, CPU.embedding + CPU.chunk) for _ in self.blocks)
+
+    def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:  # type: ignore[override]
+        mean = x.mean(dim=(2, 3))
+        return self.synthesise(x, [condition(mean) for condition in self.conditions])
+
+    def described(self, config: DrivenConfig) -> dict[str, object]:
+        """What sets this decoder apart, for its record."""
+        return config.architecture()
+
+
+class DownBlock(nn.Module):
+    """Residual block that halves the size, or keeps it. [N, C, H, W] -> [N, C', H/2, W/2].
+
+    first: the input is the image, which no ReLU may cut at mid-grey.  reduce: whether the size is halved.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, first: bool = False, reduce: bool = True):
         super().__init__()
+        self.starts, self.reduce = first, reduce
         self.first, self.second = spectral(nn.Conv2d(inputs, outputs, 3, padding=1)), spectral(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.skip = spectral(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.avg_pool2d(self.second(F.relu(self.first(F.relu(x)))), 2)
-        return y + self.skip(F.avg_pool2d(x, 2))
+        y = self.second(F.relu(self.first(x if self.starts else F.relu(x))))
+        return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2)) if self.reduce else y + self.skip(x)
 
 
 class Discriminator(nn.Module):
@@ -135,9 +176,10 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = config.channels[::-1]
         pairs = list(zip((3, *widths[:-1]), widths, strict=True))
-        self.blocks = nn.ModuleList(DownBlock(i, o) for i, o in pairs)
-        # The first block already halves the image: 64 px after it.
-        self.attention_after = len(pairs) - (config.attention_px.bit_length() - 2)
+        last = len(pairs) - 1
+        self.blocks = nn.ModuleList(DownBlock(i, o, first=place == 0, reduce=place < last) for place, (i, o) in enumerate(pairs))
+        # The first block already halves the image: 64 px after it, 4 px after the last that halves.
+        self.attention_after = last + 2 - config.attention_px.bit_length()
         self.attention = SelfAttention(widths[self.attention_after])
         self.out = spectral(nn.Linear(widths[-1], 1))
         self.embed = spectral(nn.Embedding(config.classes, widths[-1]))

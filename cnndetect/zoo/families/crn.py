@@ -3,7 +3,8 @@
 Source: Chen and Koltun, "Photographic Image Synthesis with Cascaded Refinement Networks", ICCV 2017 (arXiv 1707.09405).
 Kept: modules that double the resolution by bilinear upsampling, each fed the label map at its size, two 3x3
 convolutions with layer norm and leaky ReLU, no adversary, a feature-matching (perceptual) loss against the photograph.
-Reduced: 128 px, 32 to 128 feature maps instead of 1024, label maps from clustering (zoo/labels.py) instead of
+Different: every map of the loss, the image among them, weighs the same.
+Reduced: 128 px, 24 to 96 feature maps instead of 1024, label maps from clustering (zoo/labels.py) instead of
 annotation, EfficientNet-Lite0 features instead of VGG-19.
 """
 

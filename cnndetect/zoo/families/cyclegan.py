@@ -4,6 +4,8 @@ Source: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent 
 (arXiv 1703.10593).
 Kept: two generators with transposed convolutions and instance norm, two patch discriminators, least-squares GAN, cycle
 loss (weight 10), identity loss (weight 5), a pool of 50 earlier fakes.
+Different: instance norm in the residual blocks only, Kaiming weights instead of N(0, 0.02), patches of 38 px instead of 70 px, learning rate
+0.0005 at batch 2 instead of 0.0002 at 1.
 Reduced: 128 px, a third of the width and of the residual blocks; both generators first learn to give a photograph back
 (``warmup`` steps), which a short adversarial training never does. The domains are the colder and the warmer half of the
 photographs (mean red minus mean blue): nobody has annotated them.

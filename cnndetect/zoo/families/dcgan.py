@@ -9,7 +9,7 @@ Reduced: narrower layers; one stage more for 128 px instead of 64 px.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from cnndetect.zoo.loop import Job, augmented_batch, run
 from cnndetect.zoo.parts.adversarial import Duel, logistic_discriminator, logistic_generator
+from cnndetect.zoo.resynthesis.config import DrivenConfig
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,26 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None])
+
+
+class Decoder(nn.Module):
+    """The generator after its first convolution, driven by maps: batch norm and ReLU, then a transposed convolution per level."""
+
+    random = False
+
+    def __init__(self, config: DrivenConfig):
+        super().__init__()
+        self.inputs, self.level = config.channels[1], config.levels
+        # The last convolution doubles the size and gives the colours: no maps at full size.
+        generator = Generator(replace(CPU, channels=config.channels[1:]))
+        self.layers = generator.layers[1:]
+
+    def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        return self.layers(x)
+
+    def described(self, config: DrivenConfig) -> dict[str, object]:
+        """What sets this decoder apart, for its record."""
+        return {**config.architecture(), "channels": config.channels[1:]}
 
 
 class Discriminator(nn.Module):

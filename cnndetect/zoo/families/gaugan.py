@@ -2,8 +2,10 @@
 
 Source: Park et al., "Semantic Image Synthesis with Spatially-Adaptive Normalization", CVPR 2019 (arXiv 1903.07291).
 Kept: SPADE residual blocks with nearest upsampling and spectral norm, a discriminator of patches at two scales that
-sees image and labels, hinge loss, feature matching (weight 10), perceptual loss (weight 10), two time scales
-(1 to 4), noise at the start.
+sees image and labels, hinge loss, feature matching (weight 10), perceptual loss (weight 10), two time scales,
+noise at the start.
+Different: rates 1 to 2 on a CPU instead of 1 to 4, no spectral norm in the discriminator, a skip without SPADE that is learned at every width,
+feature matching averaged over layers and scales instead of summed.
 Reduced: 128 px, a sixth of the width, batch norm statistics of one device, label maps from clustering (zoo/labels.py)
 instead of annotation, EfficientNet-Lite0 features instead of VGG-19.
 """

@@ -3,6 +3,7 @@
 Source: Li et al., "Diverse Image Synthesis from Semantic Layouts via Conditional IMLE", ICCV 2019 (arXiv 1811.12373).
 Kept: CRN's network with noise planes beside the labels; for every photograph several samples are drawn and only the one
 nearest to it in perceptual distance is pulled towards it, so that no photograph is left without a sample near it.
+Different: noise planes are averaged down with the labels, so that coarse levels get hardly any noise.
 Reduced: as in CRN (zoo/crn.py); three samples per photograph instead of ten, no rebalancing of rare colours.
 """
 

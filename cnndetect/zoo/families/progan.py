@@ -3,6 +3,7 @@
 Source: Karras et al., "Progressive Growing of GANs", ICLR 2018 (arXiv 1710.10196).
 Kept: nearest-neighbour upsampling + 3x3 convolutions, pixel norm, equalised learning rate, minibatch standard
 deviation, WGAN-GP with drift, fade-in, exponential moving average of the generator, one network per category.
+Different: learning rate 0.002 at batches of 8 to 16 (the paper: 0.001 at 16 and more).
 Reduced: 128 px instead of 256 px, narrower layers, fewer images, the first resolution is 8 px; the CPU recipe takes
 the gradient penalty every fourth step at four times the weight (lazy regularisation, arXiv 1912.04958 section 3.1).
 """

@@ -3,6 +3,7 @@
 Source: Dai et al., "Second-order Attention Network for Single Image Super-Resolution", CVPR 2019.
 Kept: non-local blocks around the body, groups of residual blocks ending in second-order channel attention (covariance
 pooling with Newton-Schulz square root), share-source skip connections, two pixel-shuffle stages, L1 loss.
+Different: attention is scaled by the root of its width.
 Reduced: 128 px, 32 feature maps instead of 64, 3 groups of 3 blocks instead of 20 of 10.
 """
 

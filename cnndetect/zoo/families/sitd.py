@@ -2,7 +2,7 @@
 
 Source: Chen et al., "Learning to See in the Dark", CVPR 2018 (arXiv 1805.01934).
 Kept: Bayer raw packed to four half-size planes, amplification by 100, U-Net with transposed convolutions and skip
-connections, twelve output planes shuffled to RGB at full size, L1 loss.
+connections (four levels instead of five), twelve output planes shuffled to RGB at full size, L1 loss.
 Reduced: the raw is synthetic (a photograph is linearised, mosaicked, darkened, given Poisson and Gaussian noise and
 quantised to 14 bits), 128 px, 16 to 128 feature maps instead of 32 to 512.
 """

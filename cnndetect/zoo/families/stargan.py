@@ -4,7 +4,9 @@ Source: Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi
 CVPR 2018 (arXiv 1711.09020).
 Kept: the label as extra input planes, one discriminator that scores patches and names the domain, WGAN-GP,
 classification loss (weight 1), cycle loss (weight 10), transposed convolutions and instance norm, no norm in the
-discriminator. Reduced: 128 px, a quarter of the width, three residual blocks instead of six, two discriminator steps per
+discriminator.
+Different: the gradient penalty is taken on the mean over patches instead of their sum, the learning rate does not fall, slope 0.2 instead of 0.01.
+Reduced: 128 px, a quarter of the width, three residual blocks instead of six, two discriminator steps per
 generator step instead of five; the generator first learns to give every photograph back (``warmup`` steps), which a short
 adversarial training never does. The domains are three thirds of the photographs, from cold to warm.
 """

@@ -4,6 +4,7 @@ Source: Karras et al., "A Style-Based Generator Architecture for GANs", CVPR 201
 Kept: mapping network at a hundredth of the learning rate, AdaIN, noise per pixel with learned strength, learned
 constant, blurred upsampling, mixing regularisation, logistic loss with R1, progressive growing, truncation towards the
 mean style.
+Different: ProGAN's discriminator, without blur before its pooling; no noise and no AdaIN on the constant itself.
 Reduced: 128 px instead of 1024 px, narrower layers, four mapping layers instead of eight, fewer images; R1 is weaker, as
 small images ask for (StyleGAN2-ADA, arXiv 2006.06676, appendix C), and taken at some steps only (lazy regularisation,
 arXiv 1912.04958 section 3.1).
@@ -12,7 +13,7 @@ arXiv 1912.04958 section 3.1).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -26,6 +27,7 @@ from cnndetect.zoo.loop import Job, generator_for, run
 from cnndetect.zoo.parts.adversarial import Duel, logistic_discriminator, logistic_generator, r1_penalty
 from cnndetect.zoo.parts.layers import EqualConv2d, EqualLinear, blur, pixel_norm, upsample_nearest
 from cnndetect.zoo.parts.progressive import Phase, draw, position_at, total_steps
+from cnndetect.zoo.resynthesis.config import DrivenConfig
 
 _MAPPING_RATE = 0.01
 _MEAN_STYLE_RATE = 0.005
@@ -87,16 +89,27 @@ class Styled(nn.Module):
             w = F.leaky_relu(layer(w), 0.2)
         return w
 
-    def mixed_styles(self, z: Tensor, mixing: float, rng: torch.Generator) -> Tensor:
-        """Styles of each layer [N, layers, latent], with a second style from a random layer on (section 3.1). Moves the mean."""
+    def mixed_styles(self, z: Tensor, mixing: float, rng: torch.Generator, *, used: int | None = None) -> Tensor:
+        """Styles of each layer [N, layers, latent], with a second style from a random layer on (section 3.1). Moves the mean.
+
+        used: layers of the present resolution, among which the crossing is drawn; all where not given.
+        """
+        layers = self.layers if used is None else used
         w = self.style(z)
         styles = w[:, None].repeat(1, self.layers, 1)
         if torch.rand(1, generator=rng).item() < mixing:
-            crossing = int(torch.randint(1, self.layers, (1,), generator=rng))
+            crossing = int(torch.randint(1, layers, (1,), generator=rng))
             other = self.style(torch.randn(z.shape, generator=rng).to(z))
             styles[:, crossing:] = other[:, None]
         self.mean_style.lerp_(w.detach().float().mean(dim=0), _MEAN_STYLE_RATE)
         return styles
+
+    def rates(self, lr: float) -> list[dict[str, object]]:
+        """Parameter groups: the mapping network at a hundredth of the rate (StyleGAN, appendix C; kept by StyleGAN2)."""
+        named = list(self.named_parameters())
+        slow = [parameter for name, parameter in named if name.startswith("mapping.")]
+        fast = [parameter for name, parameter in named if not name.startswith("mapping.")]
+        return [{"params": fast}, {"params": slow, "lr": lr * _MAPPING_RATE}]
 
     def truncated_styles(self, z: Tensor, psi: float) -> Tensor:
         """One style for all layers [N, layers, latent], drawn towards the mean by ``psi`` (appendix B)."""
@@ -125,7 +138,11 @@ class Generator(Styled):
         self.layers = 1 + 2 * len(pairs)
 
     def forward(self, styles: Tensor, rng: torch.Generator, *, level: int = 5, alpha: float = 1.0) -> Tensor:
-        x = self.start(self.constant.expand(len(styles), -1, -1, -1), styles[:, 0], rng)
+        return self.synthesise(self.constant.expand(len(styles), -1, -1, -1), styles, rng, level=level, alpha=alpha)
+
+    def synthesise(self, x: Tensor, styles: Tensor, rng: torch.Generator, *, level: int, alpha: float = 1.0) -> Tensor:
+        """Everything after the constant: maps [N, C, 4, 4] and styles -> images."""
+        x = self.start(x, styles[:, 0], rng)
         below = x
         for index, block in enumerate(self.blocks[:level]):
             below = x
@@ -135,6 +152,28 @@ class Generator(Styled):
         if alpha < 1 and level > 0:
             image = torch.lerp(upsample_nearest(self.to_rgb[level - 1](below)), image, alpha)
         return image
+
+
+class Decoder(nn.Module):
+    """The generator driven by maps in place of its constant; the style of all layers comes from their mean through the mapping network."""
+
+    random = True
+
+    def __init__(self, config: DrivenConfig):
+        super().__init__()
+        self.inputs, self.level, self.fade = config.channels[0], config.levels, config.fade
+        self.generator = Generator(replace(CPU, channels=config.channels))
+        del self.generator.constant
+        self.latent = EqualLinear(self.inputs, CPU.latent, gain=1.0)
+
+    def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        style = self.generator.style(self.latent(x.mean(dim=(2, 3))))
+        styles = style[:, None].expand(-1, self.generator.layers, -1)
+        return self.generator.synthesise(x, styles, rng, level=self.level, alpha=self.fade)
+
+    def described(self, config: DrivenConfig) -> dict[str, object]:
+        """What sets this decoder apart, for its record."""
+        return {**config.architecture(), "slope": 0.2, "first_kernel": 3}
 
 
 class StyledConv(nn.Module):
@@ -166,11 +205,7 @@ def train(photos: Tensor, config: StyleGANConfig, job: Job) -> Path:
         generator, Discriminator(config.channels), job,
         lr=(config.lr, config.lr), betas=(0.0, 0.99), ema_images=config.ema_images,
     )  # fmt: skip
-    named = list(generator.named_parameters())
-    fast = [parameter for name, parameter in named if not name.startswith("mapping.")]
-    slow = [parameter for name, parameter in named if name.startswith("mapping.")]
-    groups: list[dict[str, object]] = [{"params": fast}, {"params": slow, "lr": config.lr * _MAPPING_RATE}]
-    duel.generator_adam = torch.optim.Adam(groups, config.lr, betas=(0.0, 0.99))
+    duel.generator_adam = torch.optim.Adam(generator.rates(config.lr), config.lr, betas=(0.0, 0.99))
 
     def step(index: int, rng: torch.Generator) -> Mapping[str, Tensor | float]:
         position = position_at(index, config.phases)
@@ -179,7 +214,7 @@ def train(photos: Tensor, config: StyleGANConfig, job: Job) -> Path:
 
         def make() -> Tensor:
             z = torch.randn(position.batch, config.latent, generator=rng).to(job.device)
-            styles = generator.mixed_styles(z, config.mixing, rng)
+            styles = generator.mixed_styles(z, config.mixing, rng, used=1 + 2 * position.level)
             return generator(styles, pixels, level=position.level, alpha=position.alpha)
 
         real = draw(photos, position, rng)

@@ -3,7 +3,9 @@
 Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 2020 (arXiv 1912.04958).
 Kept: weight modulation and demodulation instead of AdaIN, noise before the bias, skip generator whose RGB is upsampled
 by a [1, 3, 3, 1] filter, transposed convolution with the same filter, residual discriminator, lazy R1, lazy path-length
-regularisation, no progressive growing.
+regularisation with Adam's rate and moments corrected for the interval (appendix B), the mapping network at a hundredth of the rate,
+no progressive growing.
+Different: the discriminator's second convolution runs at full size before the pooling: the same filter as a filtered stride.
 Reduced: 128 px, narrower layers, four mapping layers, fewer images.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ from cnndetect.zoo.families.stylegan import Styled, pixel_noise
 from cnndetect.zoo.loop import Job, augmented_batch, generator_for, run
 from cnndetect.zoo.parts.adversarial import Duel, logistic_discriminator, logistic_generator, r1_penalty
 from cnndetect.zoo.parts.layers import EqualConv2d, EqualLinear, blur, minibatch_stddev
+from cnndetect.zoo.resynthesis.config import DrivenConfig
 
 _TAPS = (1, 3, 3, 1)
 
@@ -67,7 +70,11 @@ class Generator(Styled):
         self.layers = 1 + 2 * len(pairs)
 
     def forward(self, styles: Tensor, rng: torch.Generator) -> Tensor:
-        x = self.start(self.constant.expand(len(styles), -1, -1, -1), styles[:, 0], rng)
+        return self.synthesise(self.constant.expand(len(styles), -1, -1, -1), styles, rng)
+
+    def synthesise(self, x: Tensor, styles: Tensor, rng: torch.Generator) -> Tensor:
+        """Everything after the constant: maps [N, C, 4, 4] and styles -> images."""
+        x = self.start(x, styles[:, 0], rng)
         image = self.to_rgb[0](x, styles[:, 0], rng)
         for index, (up, same) in enumerate(zip(self.up, self.same, strict=True)):
             x = up(x, styles[:, 1 + 2 * index], rng)
@@ -76,6 +83,27 @@ class Generator(Styled):
             image = F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
             image = image + self.to_rgb[index + 1](x, styles[:, 2 + 2 * index], rng)
         return image
+
+
+class Decoder(nn.Module):
+    """The generator driven by maps in place of its constant; the style of all layers comes from their mean through the mapping network."""
+
+    random = True
+
+    def __init__(self, config: DrivenConfig):
+        super().__init__()
+        self.inputs, self.level = config.channels[0], config.levels
+        self.generator = Generator(replace(CPU, channels=config.channels))
+        del self.generator.constant
+        self.latent = EqualLinear(self.inputs, CPU.latent, gain=1.0)
+
+    def forward(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        style = self.generator.style(self.latent(x.mean(dim=(2, 3))))
+        return self.generator.synthesise(x, style[:, None].expand(-1, self.generator.layers, -1), rng)
+
+    def described(self, config: DrivenConfig) -> dict[str, object]:
+        """What sets this decoder apart, for its record."""
+        return {**config.architecture(), "slope": 0.2, "first_kernel": 3}
 
 
 class ModulatedConv(nn.Module):
@@ -166,6 +194,9 @@ def train(photos: Tensor, config: StyleGAN2Config, job: Job) -> Path:
         lr=(config.lr, config.lr), betas=(0.0, 0.99), ema_images=config.ema_images,
     )  # fmt: skip
 
+    duel.generator_adam = _lazy_adam(generator.rates(config.lr), config.lr, config.path_interval)
+    duel.discriminator_adam = _lazy_adam([{"params": list(duel.discriminator.parameters())}], config.lr, config.r1_interval)
+
     def step(index: int, rng: torch.Generator) -> Mapping[str, Tensor | float]:
         pixels = generator_for(config.seed + 1, index, device=job.device)
 
@@ -196,6 +227,14 @@ def train(photos: Tensor, config: StyleGAN2Config, job: Job) -> Path:
         return {"discriminator": loss, "generator": adversarial}
 
     return run(job, config.steps, step, {**duel.state(), "path": path}, config=config, seed=config.seed)
+
+
+def _lazy_adam(groups: list[dict[str, object]], lr: float, interval: int) -> torch.optim.Adam:
+    """Adam for a penalty taken every ``interval`` steps: the rate times c, the moments to the power of c, c = k / (k + 1) (appendix B)."""
+    share = interval / (interval + 1)
+    for group in groups:
+        group["lr"] = float(group.get("lr", lr)) * share  # type: ignore[arg-type]
+    return torch.optim.Adam(groups, lr * share, betas=(0.0, 0.99**share))
 
 
 @torch.no_grad()
