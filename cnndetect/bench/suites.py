@@ -11,6 +11,7 @@ from cnndetect.data.folders import FAKE, LAYOUTS_KNOWN, REAL, find_sets, found_i
 from cnndetect.data.official.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
 from cnndetect.data.sets.rows import find_row, how_to_get, set_rows
 from cnndetect.errors import LayoutError
+from cnndetect.images import packs
 from cnndetect.paths import GET_MINI, data_root, mini_root
 
 # The paper's order; other test sets follow by name.
@@ -166,11 +167,11 @@ def _found(root: Path) -> tuple[TestSet, ...]:
 
 
 def _test_sets(root: Path) -> tuple[TestSet, ...]:
-    if not root.is_dir():
+    if not packs.is_dir(root):
         return ()
     if holds_classes(root):
         return (TestSet(_plain(root.resolve().name), root),)
-    names = [child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".") and find_sets(child)]
+    names = [child for child in packs.child_folders(root) if not child.name.startswith(".") and find_sets(child)]
     return tuple(TestSet(_plain(child.name), child) for child in sorted(names, key=lambda child: family_rank(child.name)))
 
 

@@ -28,6 +28,7 @@ data = Verbs(
         "get": (f"{_HERE}:get", "fetch images; the same command continues after an interruption"),
         "verify": (f"{_HERE}:check", "compare a folder with the catalogue"),
         "arrange": ("cnndetect.cli.data_sets:arrange", "bring flat folders, CSV, Parquet or WebDataset into the layout of the bench"),
+        "pack": ("cnndetect.cli.data_sets:pack", "one file of lossless WebP for every folder of a suite, pixels unchanged"),
     },
     also={"where": "info"},
     help="The released images of Wang et al., CVPR 2020, and the test sets of others: list, fetch, verify.",

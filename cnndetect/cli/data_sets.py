@@ -106,3 +106,21 @@ def arrange(
     else:
         click.echo("\n".join([*(f"{name}: {count}" for name, count in sorted(counts.items())), f"bench with: --suite {dest}"]))
     return DONE
+
+
+@click.command()
+@click.argument("root", type=shared.FILE)
+@click.option("--dest", required=True, type=shared.FILE, metavar="DIR", help="where NAME.pack.zip is written for every folder NAME")
+@click.option("--effort", type=click.IntRange(0, 6), default=6, show_default=True, help="of the encoder; the pixels are the same")
+@shared.as_json
+def pack(root: Path, dest: Path, effort: int, as_json: bool) -> int:
+    """Pack the suite ROOT: a folder becomes one file, read by the same paths, with the same names and fingerprints."""
+    from cnndetect.data.official.download import size_text
+    from cnndetect.data.pack import pack_suite
+
+    sizes = pack_suite(root, dest, effort=effort)
+    if as_json:
+        shared.print_json({name: {"before": before, "after": after} for name, (before, after) in sizes.items()})
+    else:
+        click.echo("\n".join(f"{name}: {size_text(before)} -> {size_text(after)}" for name, (before, after) in sizes.items()))
+    return DONE

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from cnndetect.errors import LayoutError
-from cnndetect.images import EXTENSIONS, list_images
+from cnndetect.images import EXTENSIONS, list_images, packs
 
 Item = TypeVar("Item")
 
@@ -69,7 +69,7 @@ def scan(root: str | Path) -> tuple[Sample, ...]:
 def find_sets(root: str | Path) -> list[Path]:
     """Folders at or below ``root`` that hold a class folder, sorted."""
     root = Path(root)
-    return _sets_below(root, (root.resolve(),)) if root.is_dir() else []
+    return _sets_below(root, (root.resolve(),)) if packs.is_dir(root) else []
 
 
 def contents(samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _sets_below(root: Path, above: tuple[Path, ...]) -> list[Path]:
     if holds_classes(root):
         return [root]
     try:
-        children = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
+        children = [child for child in packs.child_folders(root) if not child.name.startswith(".")]
     except OSError as error:
         raise LayoutError(f"{root} cannot be read: {error.strerror}. Check its permissions.") from error
     # A link back up would never end.
@@ -114,26 +114,26 @@ def _sets_below(root: Path, above: tuple[Path, ...]) -> list[Path]:
 
 def holds_classes(folder: Path) -> bool:
     """Whether the folder is a test set or a class of one, whole or not."""
-    own = any((folder / name).exists() for name in (REAL, FAKE, SHARED_REALS))
+    own = any(packs.exists(folder / name) for name in (REAL, FAKE, SHARED_REALS))
     return own or any(_both(folder, names) for names in CLASS_FOLDERS[1:])
 
 
 def _both(folder: Path, names: tuple[str, str]) -> bool:
-    return all((folder / name).is_dir() for name in names)
+    return all(packs.is_dir(folder / name) for name in names)
 
 
 def _scan_one(folder: Path, root: Path) -> list[Sample]:
-    own = any((folder / name).exists() for name in (REAL, FAKE, SHARED_REALS))
+    own = any(packs.exists(folder / name) for name in (REAL, FAKE, SHARED_REALS))
     other = None if own else next(names for names in CLASS_FOLDERS[1:] if _both(folder, names))
     real_name, fake_name = other or (REAL, FAKE)
-    if (folder / REAL).is_dir() and (folder / SHARED_REALS).exists():
+    if packs.is_dir(folder / REAL) and packs.exists(folder / SHARED_REALS):
         raise LayoutError(f"{folder} has both {REAL}/ and {SHARED_REALS}. Expected one of them; remove the other.")
-    shared = (folder / SHARED_REALS).exists()
+    shared = packs.exists(folder / SHARED_REALS)
     reals = _shared(folder / SHARED_REALS) if shared else _images(folder / real_name)
     fakes = _images(folder / fake_name)
     for files, name in ((reals, SHARED_REALS if shared else real_name), (fakes, fake_name)):
         if not files:
-            state = "is empty" if (folder / name).exists() else "is missing"
+            state = "is empty" if packs.exists(folder / name) else "is missing"
             raise LayoutError(
                 f"{folder / name} {state} (found in {folder.name}/: {found_in(folder)}). A test set needs both {real_name}/ and "
                 f"{fake_name}/, each with images ({', '.join(EXTENSIONS[:4])}, ...)."
@@ -145,12 +145,12 @@ def _scan_one(folder: Path, root: Path) -> list[Sample]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return list_images(folder) if folder.is_dir() else []
+    return list_images(folder) if packs.is_dir(folder) else []
 
 
 def _shared(file: Path) -> list[Path]:
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in packs.read(file).decode("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise LayoutError(f"{file} cannot be read ({error}). Expected UTF-8 text, one path a line.") from error
     paths = [(file.parent / line).resolve() for line in lines if line]
@@ -173,6 +173,8 @@ def found_in(folder: Path) -> str:
 
 def _content(path: Path) -> str:
     try:
+        if (packed := packs.find(path)) is not None:
+            return packed.content_sha256()
         if not path.is_file():  # a pipe would block for ever
             return UNREADABLE
         with path.open("rb") as file:

@@ -1,6 +1,6 @@
 """Paths, PIL images, arrays and tensors enter; 8-bit RGB leaves, or an ImageError that names what was given.
 
-This is the only code that opens an image file. What it decides, it decides once for the whole package:
+This is the only code that opens an image file, in a folder or in a pack (packs.py). What it decides, it decides once for the whole package:
 
 - The content tells the format, never the name: a JPEG called ``a.png`` is read as a JPEG.
 - The EXIF orientation is applied. Colour profiles are not, as in the reference.
@@ -23,17 +23,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image
 
-from cnndetect.errors import ImageError, LayoutError
+from cnndetect.errors import ImageError
+from cnndetect.images import packs
+from cnndetect.images.listing import EXTENSIONS as EXTENSIONS
+from cnndetect.images.listing import list_images as list_images
 
 MAX_PIXELS = 200_000_000
 
 # What PIL may try, told by the first bytes. Formats that run programs (EPS) or have no signature (TGA) stay out.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
-
-EXTENSIONS = (
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".dib",
-    ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif",
-)  # fmt: skip
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,6 +57,8 @@ def open_image(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.Im
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), f"The image of {len(source)} bytes")
     path = Path(source)
+    if (packed := _packed(path)) is not None:
+        return _decode(io.BytesIO(packed.read()), str(path))
     _check_file(path)
     try:
         with path.open("rb") as stream:
@@ -69,6 +69,8 @@ def open_image(source: str | os.PathLike[str] | bytes | Image.Image) -> Image.Im
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """The bytes of an image file, undecoded. Raises ImageError for what is no readable file, as ``open_image`` does."""
+    if (packed := _packed(Path(path))) is not None:
+        return packed.read()
     _check_file(Path(path))
     try:
         return Path(path).read_bytes()
@@ -122,35 +124,6 @@ def is_tensor(image: Any) -> bool:
     return type(image).__module__.split(".")[0] == "torch" and hasattr(image, "detach")
 
 
-def list_images(root: str | os.PathLike[str]) -> list[Path]:
-    """Every image of a folder and its sub-folders, sorted by name, folder by folder.
-
-    An image is what has an extension of EXTENSIONS in any case; hidden names (``.x``) are left out. A link to a folder is
-    followed. A broken link is listed, so that opening it reports it.  Raises LayoutError when a folder cannot be read.
-    """
-    top = Path(root)
-    if not top.is_dir():
-        what = "a file" if top.is_file() else "missing"
-        raise LayoutError(f"{top} is {what}. Expected a folder of images ({', '.join(EXTENSIONS[:4])}, ...).")
-    found = _walk(top, (top.resolve(),))
-    # Path's own order changed between versions of Python; the order of the parts did not.
-    return sorted(found, key=lambda path: path.relative_to(top).parts)
-
-
-def _walk(folder: Path, above: tuple[Path, ...]) -> list[Path]:
-    try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    except OSError as error:
-        raise LayoutError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
-    found = []
-    for entry in entries:
-        if not entry.is_dir():
-            found += [entry] if entry.suffix.lower() in EXTENSIONS else []
-        elif (real := entry.resolve()) not in above:  # a link back up would never end
-            found += _walk(entry, (*above, real))
-    return found
-
-
 def _content(file: Any) -> bytes:
     """The bytes of an open file, from its current position."""
     try:
@@ -162,6 +135,13 @@ def _content(file: Any) -> bytes:
     if not content:
         raise ImageError(f"The open file {refused(file)} gives no bytes. Expected an image file; seek(0) if it was read before.")
     return content
+
+
+def _packed(path: Path) -> packs.Packed | None:
+    try:
+        return packs.find(path)
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def _check_file(path: Path) -> None:
