@@ -24,6 +24,7 @@ FLOORS = {
     "detectors": 4,
     "zoo": 4,
     "scoring": 5,
+    "fitting": 6,
     "train": 6,
     "bench": 6,
     "compat": 7,

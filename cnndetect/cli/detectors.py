@@ -156,7 +156,7 @@ def published() -> None:
 def pack(source: Path, target: Path, bits: str, compare: Path | None, fields: tuple[str, ...], device: str | None) -> None:
     """Pack the weights SOURCE (.safetensors, .pth or .pt) into TARGET (.safetensors), and print the record written beside it."""
     from cnndetect.detectors.records import parsed
-    from cnndetect.detectors.release import pack_weights
+    from cnndetect.fitting.release import pack_weights
 
     given = parsed(list(fields))
     record = pack_weights(source, target, bits=int(bits), compare=compare, device=device, fields=given, progress=True)
@@ -179,7 +179,7 @@ def calibrate(
     logits: Path | None, write: bool, device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Fit threshold and temperature of the detector NAME or FILE on its validation images."""
-    from cnndetect.detectors.release import calibrate_weights
+    from cnndetect.fitting.release import calibrate_weights
 
     fitted, fitted_on = calibrate_weights(
         detector, val, protocol=protocol, degradations=degradations, max_images=max_images, max_false_alarms=max_false_alarms,
@@ -203,7 +203,7 @@ def fuse(
     device: str | None,
 ) -> None:  # fmt: skip
     """Fit the weights of a sum of two or more detectors on validation images; the file written loads as a detector."""
-    from cnndetect.detectors.release import fuse_detectors
+    from cnndetect.fitting.release import fuse_detectors
 
     record = fuse_detectors(
         members, val, out, degradations=degradations, max_images=max_images, store=logits, device=device, progress=True

@@ -19,8 +19,8 @@ from cnndetect.detectors.networks.npr import NeighbourResidualNetwork, neighbour
 from cnndetect.detectors.networks.resnext import TunedResNeXt101, equalize, in_class_order, prepare_299
 from cnndetect.detectors.networks.spectrum import log_spectrum
 from cnndetect.detectors.records import registered
-from cnndetect.detectors.release import pack_weights
 from cnndetect.errors import ProtocolError, WeightsError
+from cnndetect.fitting.release import pack_weights
 from cnndetect.transforms.augment import AugmentConfig, augment, draw, jitter
 from cnndetect.transforms.preprocess import normalize, prepare
 

@@ -17,10 +17,10 @@ from cnndetect.detectors import registry
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
 from cnndetect.detectors.packed import to_int6, to_int8, unpack
 from cnndetect.detectors.records import read_record
-from cnndetect.detectors.release import compare_weights, pack_weights
 from cnndetect.detectors.weights import load_state
 from cnndetect.errors import UnknownNameError, WeightsError
 from cnndetect.files import sha256_of
+from cnndetect.fitting.release import compare_weights, pack_weights
 
 
 def pictures(count: int, *, seed: int) -> torch.Tensor:

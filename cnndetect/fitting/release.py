@@ -16,15 +16,15 @@ from safetensors.torch import save_file
 
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.fusion import FusionRecord
-from cnndetect.detectors.fusion_fit import fit_fusion
 from cnndetect.detectors.networks import NETWORKS, architecture_of
 from cnndetect.detectors.packed import to_int6, to_int8
 from cnndetect.detectors.records import Packing, Source, WeightsRecord, read_record, record_beside, record_path
 from cnndetect.detectors.registry import load, name_of
-from cnndetect.detectors.validation import ValidationLogits, validation_logits
 from cnndetect.detectors.weights import load_state
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.files import sha256_of, write_whole
+from cnndetect.fitting.fusion import fit_fusion
+from cnndetect.fitting.validation import ValidationLogits, validation_logits
 from cnndetect.metrics import average_precision
 from cnndetect.metrics.calibration import Calibration, fit_calibration
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cnndetect.detectors.fusion import FusionRecord, Member
-from cnndetect.detectors.validation import ValidationLogits
 from cnndetect.errors import DataError
+from cnndetect.fitting.validation import ValidationLogits
 from cnndetect.metrics.calibration import fit_calibration
 
 

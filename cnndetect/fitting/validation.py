@@ -1,4 +1,4 @@
-"""A detector and a validation folder enter, labels and logits leave, stored: a fit on them is repeated without a network."""
+"""Logits of a detector on a validation folder, stored, so that a fit on them is repeated without a network."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from cnndetect.data.folders import Sample, fingerprint, scan, spread
@@ -20,8 +19,10 @@ from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError
 from cnndetect.images import to_rgb_array
 from cnndetect.progress import bar as progress_bar
+from cnndetect.scoring.engine import score_batches
+from cnndetect.scoring.loader import Load
 from cnndetect.transforms.degrade import degrade
-from cnndetect.transforms.preprocess import prepare
+from cnndetect.transforms.preprocess import cut
 
 BATCH_SIZE = 16
 
@@ -66,7 +67,7 @@ def validation_logits(
 
     degradations: names of transforms/degrade.py; the results are joined.  max_images: equal shares of every class and label.
     store: a folder; what it holds of the same detector, images and conditions is read instead of computed.
-    Raises LayoutError, ImageError: a validation set has no bad images.
+    Raises LayoutError, and DataError for an image without a finite logit: a validation set has no bad images.
     """
     samples = spread(tuple(scan(root)), max_images)
     origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
@@ -87,31 +88,23 @@ def _stored(detector: Detector, samples: Sequence[Sample], origin: dict[str, Any
             bar.update(len(samples))
             return kept
 
-    logits = []
-    for batch in _batches(samples, origin["protocol"], origin["degradations"][0]):
-        logits.append(detector.logits(batch).double().numpy())
-        bar.update(len(batch))
-    found = ValidationLogits(np.array([sample.label for sample in samples], dtype=np.int8), np.concatenate(logits), origin)
-    if not np.isfinite(found.logits).all():
-        raise DataError(f"{detector.name} gives {int((~np.isfinite(found.logits)).sum())} logits that are not finite. Check its weights.")
+    logits = np.full(len(samples), np.nan)
+    for outcomes in score_batches(detector, _images(samples, origin["protocol"], origin["degradations"][0]), batch_size=BATCH_SIZE):
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise DataError(f"{samples[outcome.key].path} has no logit of {detector.name}: {outcome.error}")
+            logits[outcome.key] = outcome.logit
+        bar.update(len(outcomes))
+    found = ValidationLogits(np.array([sample.label for sample in samples], dtype=np.int8), logits, origin)
     if path is not None:
         found.save(path)
     return found
 
 
-def _batches(samples: Sequence[Sample], protocol: str, degradation: str) -> Iterator[torch.Tensor]:
-    """Runs of images of equal size in the order of the samples: [N, 3, H, W], N <= BATCH_SIZE."""
+def _images(samples: Sequence[Sample], protocol: str, degradation: str) -> Iterator[tuple[int, Load]]:
+    for index, sample in enumerate(samples):
+        yield index, partial(_prepared, sample, protocol, degradation, index)
 
-    def prepared() -> Iterator[torch.Tensor]:
-        for index, sample in enumerate(samples):
-            yield prepare(degrade(to_rgb_array(sample.path), degradation, seed=index), protocol)
 
-    for _, run in groupby(prepared(), key=lambda image: image.shape):
-        waiting: list[torch.Tensor] = []
-        for image in run:
-            waiting.append(image)
-            if len(waiting) == BATCH_SIZE:
-                yield torch.stack(waiting)
-                waiting = []
-        if waiting:
-            yield torch.stack(waiting)
+def _prepared(sample: Sample, protocol: str, degradation: str, seed: int) -> np.ndarray:
+    return cut(degrade(to_rgb_array(sample.path), degradation, seed=seed), protocol)
