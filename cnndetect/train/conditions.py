@@ -21,8 +21,6 @@ from cnndetect.train.distributed import World, gather
 from cnndetect.train.validate import Validation, autocast, to_network
 from cnndetect.transforms.degrade import degrade
 
-CONDITIONS = ("none", "jpeg_90", "jpeg_75", "blur_1", "resize_0.5", "resize_1.5")
-
 _BATCH = 16
 
 

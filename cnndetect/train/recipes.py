@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cnndetect.train.conditions import CONDITIONS
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.stages import Stage
 from cnndetect.transforms.augment import AugmentConfig
 from cnndetect.transforms.pairs import PairConfig
+
+# Degradations that the weights of a run on pairs are chosen by.
+CONDITIONS = ("none", "jpeg_90", "jpeg_75", "blur_1", "resize_0.5", "resize_1.5")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from cnndetect.errors import ImageError, ProtocolError, lookup
+from cnndetect.transforms.arrays import check_rgb
 from cnndetect.transforms.augment import AugmentConfig, Draw, blur, draw, jpeg
-from cnndetect.transforms.preprocess import check_rgb
 
 
 @dataclass(frozen=True)
