@@ -48,7 +48,7 @@ def _value(name: str, like: torch.Tensor, seed: int) -> torch.Tensor:
     else:
         # A ReLU halves the variance of what a convolution gives.
         drawn = drawn * math.sqrt((2 if like.ndim > 2 else 1) / max(math.prod(like.shape[1:]), 1))
-    return torch.from_numpy(drawn.astype(np.float32))
+    return torch.from_numpy(np.asarray(drawn, dtype=np.float32))
 
 
 def _number(seed: int, name: str) -> int:

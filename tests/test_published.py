@@ -40,10 +40,11 @@ def _check(name: str, *, slow: bool) -> None:
     network = record.build()
     theirs = {record.named_by_authors(key): value for key, value in network.state_dict().items()}
     loading.fill(network, record, fill(theirs), source="drawn weights")
-    _agree(_logits(network, record, list(wanted)), wanted, record)
+    agree(_logits(network, record, list(wanted)), wanted, record)
 
 
-def _agree(found: dict[str, float], wanted: dict[str, float], record: Published) -> None:
+def agree(found: dict[str, float], wanted: dict[str, float], record: Published) -> None:
+    """Every logit within the record's word of it."""
     assert isinstance(record.compared, float) and wanted
     tolerance = record.compared
     assert not {name: (found[name], value) for name, value in wanted.items() if abs(found[name] - value) > tolerance * max(1, abs(value))}
@@ -68,7 +69,7 @@ def test_the_authors_weights_give_their_logits(case: str) -> None:
     network = record.build()
     for path in find_weights(record).paths:
         loading.fill(network, record, loading.read_state(path), source=path.name)
-    _agree(_logits(network, record, list(EXPECTED[case]["logits"])), EXPECTED[case]["logits"], record)
+    agree(_logits(network, record, list(EXPECTED[case]["logits"])), EXPECTED[case]["logits"], record)
 
 
 @pytest.mark.parametrize("record", PUBLISHED.values(), ids=lambda record: record.name)

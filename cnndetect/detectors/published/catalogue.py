@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cnndetect.detectors.published import gramnet, ladeda, nodown, npr, safe
+from cnndetect.detectors.published import c2pclip, clipbased, d3, gramnet, ladeda, nodown, npr, rine, safe, univfd
 from cnndetect.detectors.published.record import Published
 
-PUBLISHED: dict[str, Published] = {record.name: record for adapter in (npr, ladeda, safe, gramnet, nodown) for record in adapter.RECORDS}
+_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3)
+
+PUBLISHED: dict[str, Published] = {record.name: record for adapter in _ADAPTERS for record in adapter.RECORDS}
