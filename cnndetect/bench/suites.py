@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cnndetect.data.folders import FAKE, LAYOUTS_KNOWN, REAL, find_sets, found_in, holds_classes
 from cnndetect.data.official.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
+from cnndetect.data.sets.hub import SCHEME, hub_suite
 from cnndetect.data.sets.rows import find_row, how_to_get, set_rows
 from cnndetect.errors import LayoutError
 from cnndetect.images import packs
@@ -85,6 +86,9 @@ def find_suites(name: str | Path) -> list[Suite]:
         return [_mini()]
     if str(name) in SUITES:
         return [_official(SUITES[str(name)])]
+    if str(name).startswith(SCHEME):
+        root = hub_suite(str(name))
+        return [Suite(_plain(root.name), 0, _found(root))]
     path = Path(name)
     if str(name) in set_rows() and not path.exists():
         return [_of_row(str(name))]

@@ -84,11 +84,13 @@ def arrange_csv(
 
 
 def arrange_parquet(
-    files: Iterable[str | Path], target: str | Path, *, image: str = "image", label: str = "label", group: str | None = None
-) -> Counter[str]:
+    files: Iterable[str | Path], target: str | Path, *, image: str = "image", label: str = "label", group: str | None = None,
+    prefix: str = "",
+) -> Counter[str]:  # fmt: skip
     """Parquet tables with an image and a label column -> TARGET/[GROUP/]{0_real,1_fake}, row by row.
 
-    image: a column of encoded bytes, or of {bytes, path} as the Hub stores it.  Needs pyarrow. A second call goes on.
+    image: a column of encoded bytes, or of {bytes, path} as the Hub stores it.  label: words or numbers; where the table names its
+    classes (the Hub's ClassLabel) the names decide, because 0 may be "fake".  prefix: of the files' names.  Needs pyarrow.
     """
     try:
         import pyarrow.parquet as parquet
@@ -101,11 +103,13 @@ def arrange_parquet(
         with _readable(file, "a Parquet file"), parquet.ParquetFile(file) as table:
             columns = [name for name in (image, label, group) if name]
             _need(file, columns, table.schema_arrow.names)
+            names = _class_names(table.schema_arrow.metadata, label)
             for batch in table.iter_batches(batch_size=64, columns=columns):
                 for row in batch.to_pylist():
                     content = row[image]["bytes"] if isinstance(row[image], Mapping) else row[image]
-                    seen.add(str(row[label]))
-                    _write(target, row[group] if group else "", row[label], f"{number:06d}", content, counts)
+                    value = names[row[label]] if names and isinstance(row[label], int) else row[label]
+                    seen.add(str(value))
+                    _write(target, row[group] if group else "", value, f"{prefix}{number:06d}", content, counts)
                     number += 1
     return _checked(counts, target, seen)
 
@@ -130,6 +134,13 @@ def arrange_webdataset(
             _write(target, "", value, f"{number:06d}-{re.sub(r'[^A-Za-z0-9_-]+', '-', key)[-60:]}", content, counts)
             number += 1
     return _checked(counts, target, seen)
+
+
+def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> list[str] | None:
+    """Names of the classes behind the numbers of a column, as the Hub's tables carry them."""
+    record = json.loads((metadata or {}).get(b"huggingface", b"{}"))
+    feature = record.get("info", {}).get("features", {}).get(label, {})
+    return feature.get("names") if isinstance(feature, dict) else None
 
 
 def _samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
