@@ -14,6 +14,7 @@ from cnndetect.cli import options as shared
 from cnndetect.cli.groups import Verbs
 from cnndetect.errors import ProtocolError, UnknownNameError, lookup
 from cnndetect.files import sha256_of
+from cnndetect.transforms.degrade import CONDITIONS
 
 if TYPE_CHECKING:
     from cnndetect.detectors.official import OfficialRecord
@@ -29,6 +30,7 @@ detectors = Verbs(
         "published": (f"{_HERE}:published", "the records of published detectors, as a table"),
         "pack": (f"{_HERE}:pack", "store weights with eight or six bits each, and write their record"),
         "calibrate": (f"{_HERE}:calibrate", "fit threshold and temperature on validation images"),
+        "choose": (f"{_HERE}:choose", "compare detectors on validation images under several conditions"),
         "fuse": (f"{_HERE}:fuse", "fit a weighted sum of detectors on validation images"),
     },
     help="Detectors by name: which there are, how to get the official ones, and how to ship one of your own.",
@@ -188,6 +190,27 @@ def calibrate(
     if as_json:
         return shared.print_json({**asdict(fitted), "fitted_on": fitted_on})
     click.echo("\n".join(f"{name}={value!r}" for name, value in asdict(fitted).items()))
+
+
+@click.command()
+@click.argument("candidates", nargs=-1, required=True, metavar="NAME|FILE...")
+@_val
+@shared.degradation(CONDITIONS, "the choice is by the mean over them")
+@shared.max_images
+@_logits
+@shared.device
+@shared.as_json
+def choose(
+    candidates: tuple[str, ...], val: Path, degradations: tuple[str, ...], max_images: int | None, logits: Path | None,
+    device: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Rank detectors by their mean AUC over conditions on validation images; the first is the one to take."""
+    from cnndetect.detectors.choice import compare_detectors, shown
+
+    found = compare_detectors(
+        candidates, val, conditions=degradations, max_images=max_images, store=logits, device=device, progress=True
+    )  # fmt: skip
+    shared.print_json([asdict(one) for one in found]) if as_json else click.echo(shown(found))
 
 
 @click.command()

@@ -26,7 +26,10 @@ from cnndetect.files import sha256_of, write_whole
 from cnndetect.fitting.fusion import fit_fusion
 from cnndetect.fitting.validation import ValidationLogits, validation_logits
 from cnndetect.metrics import average_precision
-from cnndetect.metrics.calibration import Calibration, fit_calibration
+from cnndetect.metrics.calibration import Calibration, fit_calibration, fit_verdict
+
+# Share of validation fakes that a verdict may call real, under any condition it was fitted on.
+MAX_MISSES = 0.1
 
 # What is fitted to the bytes of a weights file, and no longer holds for others.
 FITTED = ("threshold_logit", "temperature", "verdict", "fitted_on")
@@ -109,7 +112,8 @@ def calibrate_weights(
     """Threshold and temperature of a detector from its validation images, and what they were fitted on.
 
     given: a registered name, or a weights file.  val: in the official layout.  write: freeze both in the record beside the
-    weights file, where loading finds them.  store: a folder of logits to reuse.  The rest: see fit_calibration.
+    weights file, where loading finds them; where ``max_false_alarms`` is given, with the thresholds of the verdict.
+    store: a folder of logits to reuse.  The rest: see fit_calibration.
     """
     if write and not Path(given).is_file():
         raise ProtocolError(f"write got {str(given)!r}. Expected a weights file, whose record lies beside it.")
@@ -121,6 +125,12 @@ def calibrate_weights(
         record = record_for(given)
         network = {} if record.network == "fusion" else {"network": architecture_of(load_state(given)) or record.network}
         frozen = {"threshold_logit": fitted.threshold_logit, "temperature": fitted.temperature, "fitted_on": fitted_on}
+        if max_false_alarms is not None:
+            # The logits of one degradation follow those of the other.
+            parts = [np.split(column, len(degradations)) for column in (found.labels, found.logits)]
+            low, high = fit_verdict(list(zip(*parts, strict=True)), max_false_alarms=max_false_alarms, max_misses=MAX_MISSES)
+            frozen["verdict"] = {"real_below_logit": low, "fake_above_logit": high}
+            frozen["fitted_on"] = {**fitted_on, "max_misses": MAX_MISSES}
         record.changed(protocol=protocol, **network, **frozen).save(Path(given).parent)
     return fitted, fitted_on
 

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cnndetect.data.folders import Sample, fingerprint, scan, spread
+from cnndetect.data.test_only import refuse_test_images
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError
 from cnndetect.images import to_rgb_array
@@ -67,8 +68,10 @@ def validation_logits(
 
     degradations: names of transforms/degrade.py; the results are joined.  max_images: equal shares of every class and label.
     store: a folder; what it holds of the same detector, images and conditions is read instead of computed.
-    Raises LayoutError, and DataError for an image without a finite logit: a validation set has no bad images.
+    Raises ProtocolError for a test suite (data/test_only.py), LayoutError, and DataError for an image without a finite logit: a
+    validation set has no bad images.
     """
+    refuse_test_images(root, purpose="fitting or choosing")
     samples = spread(tuple(scan(root)), max_images)
     origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
     with progress_bar(total=len(samples) * len(degradations), desc=detector.name, shown=progress) as bar:

@@ -8,6 +8,7 @@ images, half of them fake; for generators that were never seen it is a guess, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +92,30 @@ def fit_temperature(labels: Any, logits: Any) -> float:
     return float(np.exp(found.x))
 
 
+def fit_verdict(conditions: Sequence[tuple[Any, Any]], *, max_false_alarms: float = 0.02, max_misses: float = 0.1) -> tuple[float, float]:
+    """Logits (real below, fake above) of a verdict that holds under every condition; between them it is unsure.
+
+    conditions: (labels [N], logits [N]) of validation images, one pair for each condition, such as clean and JPEG 75.  Under
+    each of them at most ``max_false_alarms`` of the reals are called fake, and at most ``max_misses`` of the fakes real.
+
+    >>> fit_verdict([([0, 0, 1, 1], [-2.0, 1.0, 0.0, 3.0]), ([0, 0, 1, 1], [-2.0, 2.0, -1.0, 3.0])])
+    (-1.0, 2.0)
+    """
+    if not conditions:
+        raise MetricError("Got no condition. Expected labels and logits of at least one.")
+    pairs = [(np.asarray(labels), np.asarray(logits, dtype=np.float64)) for labels, logits in conditions]
+    for y, x in pairs:
+        if not (y == 0).any() or not (y == 1).any() or not np.isfinite(x).all():
+            raise MetricError("Got a condition without reals, without fakes or with a logit that is not finite.")
+    fake_above = max(_threshold_at(x[y == 0], max_false_alarms) for y, x in pairs)
+    # Real means strictly below: the same bound for the fakes, mirrored.
+    real_below = min(-_threshold_at(-x[y == 1], max_misses) for y, x in pairs)
+    return min(real_below, fake_above), fake_above
+
+
 def _threshold_at(reals: np.ndarray, share: float) -> float:
     if not 0 <= share < 1:
-        raise ProtocolError(f"max_false_alarms got {share}. Expected a share in [0, 1).")
+        raise ProtocolError(f"max_false_alarms got {share} (max_misses likewise). Expected a share in [0, 1).")
     descending = np.sort(reals)[::-1]
     # Fake means strictly above: at the logit of the first real too many, only those before it pass.
     return float(descending[int(share * len(reals))])

@@ -14,6 +14,7 @@ from typing import Any
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.stages import Stage
 from cnndetect.transforms.augment import AugmentConfig
+from cnndetect.transforms.degrade import CONDITIONS
 from cnndetect.transforms.pairs import PairConfig
 
 # Degradations that the weights of a run on pairs are chosen by.
