@@ -14,7 +14,7 @@ from cnndetect.cli import options as shared
 from cnndetect.cli.groups import Verbs
 from cnndetect.errors import ProtocolError, UnknownNameError, lookup
 from cnndetect.files import sha256_of
-from cnndetect.transforms.degrade import CONDITIONS
+from cnndetect.transforms.conditions import CONDITIONS
 
 if TYPE_CHECKING:
     from cnndetect.detectors.official import OfficialRecord
@@ -205,7 +205,7 @@ def choose(
     device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Rank detectors by their mean AUC over conditions on validation images; the first is the one to take."""
-    from cnndetect.detectors.choice import compare_detectors, shown
+    from cnndetect.fitting.choice import compare_detectors, shown
 
     found = compare_detectors(
         candidates, val, conditions=degradations, max_images=max_images, store=logits, device=device, progress=True

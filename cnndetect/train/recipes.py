@@ -14,11 +14,8 @@ from typing import Any
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.stages import Stage
 from cnndetect.transforms.augment import AugmentConfig
-from cnndetect.transforms.degrade import CONDITIONS
+from cnndetect.transforms.conditions import CONDITIONS
 from cnndetect.transforms.pairs import PairConfig
-
-# Degradations that the weights of a run on pairs are chosen by.
-CONDITIONS = ("none", "jpeg_90", "jpeg_75", "blur_1", "resize_0.5", "resize_1.5")
 
 
 @dataclass(frozen=True)

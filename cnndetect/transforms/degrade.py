@@ -18,9 +18,6 @@ from cnndetect.transforms.augment import blur, jpeg
 
 Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
-# Under which weights and detectors are chosen: the task is images as they are met, not as they are made.
-CONDITIONS = ("none", "jpeg_90", "jpeg_75", "blur_1", "resize_0.5", "resize_1.5")
-
 # The two curves of the paper (its figure 5): the identity is the first point of each.
 PAPER_BLUR = ("none", "blur_0.5", "blur_1", "blur_1.5", "blur_2", "blur_2.5", "blur_3", "blur_3.5", "blur_4")
 PAPER_JPEG = ("none", "jpeg_100", "jpeg_95", "jpeg_90", "jpeg_80", "jpeg_75", "jpeg_70", "jpeg_60", "jpeg_50", "jpeg_40", "jpeg_30")

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from cnndetect.data.test_only import MARK, refuse_test_images
-from cnndetect.detectors import choice
 from cnndetect.detectors.base import Detector
-from cnndetect.detectors.choice import compare_detectors, shown
 from cnndetect.errors import MetricError, ProtocolError
+from cnndetect.fitting import choice
+from cnndetect.fitting.choice import compare_detectors, shown
 from cnndetect.metrics.calibration import fit_verdict
 from cnndetect.paths import mini_root
 

@@ -11,9 +11,9 @@ from tabulate import tabulate
 
 from cnndetect.data.folders import class_of, scan, spread
 from cnndetect.detectors.registry import load
-from cnndetect.detectors.validation import validation_logits
+from cnndetect.fitting.validation import validation_logits
 from cnndetect.metrics import average_precision, roc_auc
-from cnndetect.transforms.degrade import CONDITIONS
+from cnndetect.transforms.conditions import CONDITIONS
 
 
 @dataclass(frozen=True)
