@@ -79,3 +79,8 @@ def test_a_record_says_what_it_was_compared_with(record: Published) -> None:
     assert record.licence and record.trained_on and record.words and record.code.startswith("https://")
     assert record.name in table()
     json.dumps(record.as_plain())
+
+
+def test_the_page_has_the_table() -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "published-detectors.md"
+    assert table() in page.read_text(encoding="utf-8"), "paste what `cnndetect detectors published` prints"
