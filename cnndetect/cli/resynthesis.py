@@ -49,7 +49,7 @@ def train_driven(
 
     from cnndetect.zoo.loop import Job
     from cnndetect.zoo.resynthesis.config import DrivenConfig
-    from cnndetect.zoo.resynthesis.crops import Photographs, files_of
+    from cnndetect.zoo.resynthesis.crops import Photographs, files_of, free_crops
     from cnndetect.zoo.resynthesis.painter import load_painter, write_record
     from cnndetect.zoo.resynthesis.training import train
 
@@ -58,7 +58,7 @@ def train_driven(
     chosen = {name: default if settings[name] is None else settings[name] for name, default in defaults.items()}
     categories = tuple(settings["categories"] or ())
     config = DrivenConfig(family, seed=seed, categories=categories, **chosen)
-    files = files_of(photos, split or "train", categories)
+    files = free_crops(photos) or files_of(photos, split or "train", categories)
     path = train(Photographs(files, settings["cache"]), config, Job(out, device=device, log_steps=50, checkpoint_seconds=60))
     write_record(load_painter(path), out / "record.json", photographs=len(files))
     return {"weights": str(path), "photographs": len(files)}

@@ -53,14 +53,20 @@ def _print(answer: object) -> None:
 @click.option("--packages", type=shared.FILE, metavar="DIR", help="Debian packages of free photographs, one folder each (dpkg-deb -x)")
 @click.option("--folder", type=shared.FILE, metavar="DIR", help="photographs of your own, 256 px or more on the short side")
 @click.option("--per-photo", type=shared.Count(), help="N crops of every photograph; they overlap")
+@click.option(
+    "--halves",
+    default="hash",
+    metavar="RULE",
+    help="of the packages' free photographs: hash, half to the suite; licence, all (default: hash)",
+)
 @_out
-def photos(packages: Path | None, folder: Path | None, per_photo: int | None, out: Path) -> None:
+def photos(packages: Path | None, folder: Path | None, per_photo: int | None, halves: str, out: Path) -> None:
     """Cut 128 px crops from photographs, in two halves by photograph: generators/ and suite/."""
     from cnndetect.zoo.photographs.free_photos import free_photos, own_photos, write_crops
 
     if (packages is None) is (folder is None):
         raise ProtocolError(f"Got --packages {packages} and --folder {folder}. Expected one of them.")
-    source = free_photos(packages) if packages else own_photos(folder)
+    source = free_photos(packages, halves=halves) if packages else own_photos(folder)
     limits = {} if per_photo is None else {"generators": per_photo, "suite": per_photo, "overlapping": True}
     records = write_crops(source, out, **limits)
     path = out / "attribution.json"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnndetect.data import photos
 from cnndetect.errors import DataError
-from cnndetect.zoo.photographs.free_photos import crop_boxes, encode_png, half_of
+from cnndetect.zoo.photographs.free_photos import crop_boxes, encode_png, half_by_licence, half_of
 from cnndetect.zoo.photographs.qresource import read_members
 
 
@@ -81,3 +81,8 @@ def test_qt_resources_are_read(tmp_path) -> None:
     (tmp_path / "y.rcc").write_bytes(b"no")
     with pytest.raises(DataError, match="not a Qt resource"):
         list(read_members(tmp_path / "y.rcc"))
+
+
+def test_the_suite_may_take_every_free_photograph_and_no_other() -> None:
+    assert {half_by_licence(f"scratch-{letter}", "CC-BY-SA-3.0") for letter in "abcdefgh"} == {"suite"}
+    assert {half_by_licence("x", licence) for licence in ("GPL-3+", "CC-BY-NC-2.0", "GFDL-NIV-1.2", "")} == {"generators"}

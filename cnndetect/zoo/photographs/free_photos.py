@@ -1,8 +1,9 @@
 """Freely licensed photographs from Debian packages: unpacked packages in, 128 px crops of two halves out.
 
-The half a photograph belongs to is fixed by the hash of its name, before anything is trained: ``generators`` are
-trained on one half, the reals (and the inputs of conditional generators) of the embedded suite come from the other.
-Photographs whose licence does not allow the suite to ship them serve the generators only.
+The half a photograph belongs to is fixed before anything is trained: ``generators`` are trained on one half, the reals (and the inputs of
+conditional generators) of a suite come from the other. Photographs whose licence does not allow a suite to ship them serve the generators
+only. Of the others the hash of the name gives half to the suite (HALVES "hash", the suites up to mini@3), or the suite gets all
+("licence"): then no photograph that could be shown is spent on training.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import fnmatch
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from cnndetect.data.photos import REDUCTION, SIZE_PX, reduce
-from cnndetect.errors import DataError
+from cnndetect.errors import DataError, lookup
 from cnndetect.images import list_images, open_image
 from cnndetect.zoo.photographs.qresource import read_members
 
@@ -36,7 +37,10 @@ FREE_LICENCE = re.compile(r"^(CC0|CC-BY|CC-BY-SA|public-domain)\b(?!-N)", re.IGN
 # Folders and names that hold photographs; all other images of the packages are drawings, icons or renderings.
 # Chosen by looking at every image once, before the halves were drawn. No portrait is among them.
 FOLDERS = {
-    "gcompris-qt-data": ("*/categorization/resource/images/[fmot]*/*.webp", "*/explore_world_animals/resource/animals/*.webp"),
+    "gcompris-qt-data": (
+        "*/categorization/resource/images/[fmot]*/*.webp",
+        "*/explore_world_animals/resource/animals/*.webp",
+    ),
     "scratch": ("*/Media/Backgrounds/*/*.jpg",),
     "lomiri-wallpapers-16.04": ("*/backgrounds/*.jpg",),
     "lomiri-wallpapers-20.04": ("*/backgrounds/Kleiber*.jpg",),
@@ -44,6 +48,14 @@ FOLDERS = {
     "plasma-workspace-wallpapers": tuple(
         f"*/{name}/contents/images/*.jpg"
         for name in ("Autumn", "BytheWater", "ColorfulCups", "FallenLeaf", "OneStandsOut", "Path", "EveningGlow")
+    ),
+}
+# Photographs under the GPL of their package, which no suite ships: they train generators.
+MORE = {
+    "gcompris-qt-data": (
+        "*/explore_farm_animals/resource/animals/*.webp",
+        "*/explore_monuments/resource/*/*.webp",
+        "*/erase/resource/*.webp",
     ),
 }
 NOT_PHOTOGRAPHS = (
@@ -80,11 +92,13 @@ class FreePhoto:
     image: Image.Image
 
 
-def free_photos(unpacked: str | Path) -> Iterator[FreePhoto]:
+def free_photos(unpacked: str | Path, *, halves: str = "hash") -> Iterator[FreePhoto]:
     """Photographs of the packages unpacked under ``unpacked/PACKAGE`` (``dpkg-deb -x``), large enough to reduce.
 
+    halves: a key of HALVES. With "hash" the photographs of MORE are left out, as in the suites made so.
     Raises DataError where a package's folder is missing.
     """
+    choose = lookup("halves", HALVES, halves)
     root = Path(unpacked)
     missing = [package for package in PACKAGES if not (root / package).is_dir()]
     if missing:
@@ -95,7 +109,8 @@ def free_photos(unpacked: str | Path) -> Iterator[FreePhoto]:
     for package in PACKAGES:
         licences = _stanzas(next((root / package / "usr/share/doc").glob("*/copyright")))
         for member, content in _members(root / package):
-            allowed = any(fnmatch.fnmatch(f"/{member}", pattern) for pattern in FOLDERS[package])
+            patterns = FOLDERS[package] + (MORE.get(package, ()) if halves == "licence" else ())
+            allowed = any(fnmatch.fnmatch(f"/{member}", pattern) for pattern in patterns)
             if not allowed or any(word in Path(member).name.lower() for word in NOT_PHOTOGRAPHS):
                 continue
             image = open_image(content)
@@ -103,7 +118,7 @@ def free_photos(unpacked: str | Path) -> Iterator[FreePhoto]:
                 continue
             author, licence, source = _licence_of(member, package, licences)
             name = _name(package, member)
-            yield FreePhoto(name, package, member, author, licence, source, half_of(name, licence), image)
+            yield FreePhoto(name, package, member, author, licence, source, choose(name, licence), image)
 
 
 def half_of(name: str, licence: str) -> str:
@@ -119,8 +134,20 @@ def half_of(name: str, licence: str) -> str:
     return _half(place)
 
 
+def half_by_licence(name: str, licence: str) -> str:
+    """``suite`` for every photograph that it may ship.
+
+    >>> half_by_licence("lomiri-bridge", "CC-BY-SA-4.0"), half_by_licence("gcompris-petra", "GPL-3+")
+    ('suite', 'generators')
+    """
+    return "suite" if FREE_LICENCE.match(licence) else "generators"
+
+
 def _half(name: str) -> str:
     return "suite" if hashlib.sha256(name.encode()).digest()[0] % 2 else "generators"
+
+
+HALVES: dict[str, Callable[[str, str], str]] = {"hash": half_of, "licence": half_by_licence}
 
 
 def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, int, int]]:

@@ -37,8 +37,18 @@ def files_of(root: str | Path, split: str, categories: Sequence[str] = ()) -> li
     return [file for category in categories or categories_of(root) for file in split_files(Path(root) / category, split)]
 
 
+def free_crops(root: str | Path) -> list[Path]:
+    """Lossless crops of 128 px in a flat folder, as the verb ``photos`` writes them; empty where ``root`` holds folders of categories."""
+    root = Path(root)
+    flat = sorted(path for path in root.iterdir() if path.suffix == ".png") if root.is_dir() else []
+    return flat
+
+
 class Photographs:
-    """Photographs in memory, or mapped from ``cache``: native [N, 256, 256, 3] and reduced [N, 128, 128, 3], uint8."""
+    """Photographs in memory, or mapped from ``cache``: native [N, 256, 256, 3] and reduced [N, 128, 128, 3], uint8.
+
+    Photographs that are crops of 128 px already are reduced ones only.
+    """
 
     def __init__(self, files: Sequence[Path], cache: str | Path | None = None):
         self.native, self.reduced = _read(files) if cache is None else _mapped(files, Path(cache))
@@ -57,6 +67,9 @@ class Photographs:
 
 
 def _read(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    if open_image(files[0]).size == (SIZE_PX, SIZE_PX):
+        crops = np.stack([np.asarray(open_image(file)) for file in files])
+        return crops, crops
     native = np.stack([np.asarray(_native(file)) for file in files])
     return native, np.stack([reduce(Image.fromarray(photo)) for photo in native])
 
