@@ -10,7 +10,8 @@ import numpy as np
 from cnndetect.ablation.cells import ALL, Condition
 from cnndetect.ablation.rows import Grid, Row
 from cnndetect.bench.tables import points
-from cnndetect.metrics.intervals import Interval, percentile_interval
+from cnndetect.metrics.bounds import spread, two_sided
+from cnndetect.metrics.intervals import Interval
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 
@@ -39,8 +40,8 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """One of three; only an interval that excludes 0 decides."""
-        if self.difference is None or not (self.difference.low > 0 or self.difference.high < 0):
+        """One of three; only an interval that excludes 0 decides, and only where every condition has several seeds."""
+        if self.difference is None or min(self.seeds) < 2 or not self.difference.excludes_zero:
             return UNTOLD
         return HOLDS if (self.difference.low > 0) == (self.claim.sign > 0) else FAILS
 
@@ -89,36 +90,40 @@ def diversity_claims(rows: Sequence[Row], class_count: int) -> list[Claim]:
     return found
 
 
-def judge(claim: Claim, grid: Grid, *, seed: int = 0) -> Finding:
-    """The weighted sum with a paired bootstrap: a draw takes photographs, the same for all detectors, and seeds, row by row.
+def judge(claim: Claim, grid: Grid) -> Finding:
+    """The weighted sum, with an interval over photographs and training seeds together.
 
-    Both with replacement, so that the interval holds what another test set and what other training seeds would have changed;
-    with few seeds it is still too narrow, with one seed it holds photographs alone.
+    The variance over photographs is that of the paired difference; each condition adds its variance between seeds, s^2 / n,
+    with the degrees of freedom of Welch (1947). One seed says nothing of that variance, and such a sum never decides.
     """
     absent = [f"{c.augmentation} with {c.classes} classes" for c in claim.weights if c not in grid.rows]
     absent += [name for name in claim.sets if name not in grid.test_sets]
     columns = [place for place, name in enumerate(grid.test_sets) if name not in claim.without and (not claim.sets or name in claim.sets)]
     if absent or not columns:
         return Finding(claim, None, (), f"no results of {', '.join(absent) or 'such families'}")
-    rng = np.random.default_rng(seed)
-    value, drawn, seeds = 0.0, np.zeros(1), []
-    for condition, factor in claim.weights.items():
-        row = grid.rows[condition]
-        means = row.draws[:, :, columns].mean(axis=2)  # [seeds, draws]
-        count, draws = means.shape
-        chosen = rng.integers(count, size=(draws, count))
-        drawn = drawn + factor * means[chosen.T, np.arange(draws)].mean(axis=0)
-        value += factor * row.values[:, columns].mean()
-        seeds.append(count)
-    return Finding(claim, percentile_interval(float(value), drawn), tuple(seeds))
+    rows = [(grid.rows[condition], factor) for condition, factor in claim.weights.items()]
+    seeds = tuple(len(row.seeds) for row, _ in rows)
+    by_seed = [factor * row.values[:, columns].mean(axis=1) for row, factor in rows]
+    value = float(sum(one.mean() for one in by_seed))
+    if not rows[0][0].enough(columns):
+        return Finding(claim, Interval(value, float("nan"), float("nan")), seeds)
+    images = spread(sum(factor * row.changes(columns) for row, factor in rows))
+    parts = [(images.error**2, images.freedom)] if images.error else []
+    parts += [(one.var(ddof=1) / len(one), len(one) - 1) for one in by_seed if len(one) > 1 and one.var(ddof=1) > 0]
+    variance = sum(part for part, _ in parts)
+    if not variance:
+        return Finding(claim, Interval(value, value, value), seeds)
+    freedom = variance**2 / sum(part**2 / freedom for part, freedom in parts)
+    half = two_sided(freedom) * float(np.sqrt(variance))
+    return Finding(claim, Interval(value, value - half, value + half), seeds)
 
 
-def findings(grid: Grid, trunk: str, *, seed: int = 0) -> list[Finding]:
+def findings(grid: Grid, trunk: str) -> list[Finding]:
     """Every claim of the paper that the grid's two ablations speak of, for one trunk."""
     rows = grid.diversity(trunk)
     class_count = max((len(one.class_names) for row in grid.augmentations(trunk) + rows for one in grid.of(row)), default=0)
     claims = augmentation_claims(trunk) + diversity_claims(rows, class_count)
-    return [judge(claim, grid, seed=seed) for claim in claims]
+    return [judge(claim, grid) for claim in claims]
 
 
 def _saturation(rows: Sequence[Row], class_count: int) -> Claim:

@@ -123,7 +123,7 @@ def _head(grid: Grid, options: PageOptions) -> str:
         "# Results: augmentation and diversity of the training set", "",
         f"Made by `{command}`; do not edit. The two ablations of Wang et al. 2020, trained and tested by this package.",
         f"Average precision in percent on {grid.suite}, protocol {grid.protocol}: mean over training seeds ({_span(seeds)}), with a 95 %",
-        f"bootstrap interval over photographs ({options.draws} draws) in brackets; below it ± the standard deviation and, in parentheses,",
+        "interval over photographs in brackets (see numbers.md); below it ± the standard deviation and, in parentheses,",
         "the range over seeds. The interval says what other test images would have changed, the range what another seed did.",
         *(["", "Known of these images:", "", *notes] if notes else []),
     ])  # fmt: skip
@@ -153,9 +153,9 @@ def _findings(grid: Grid) -> str:
     parts = [
         "## Which findings of the paper hold here", "",
         "Each line is a claim of the paper's section 4 and what the numbers above say of it. The difference is in points of AP with its",
-        "95 % interval of a paired bootstrap: every draw takes photographs, the same for all detectors, and seeds, anew for each column.",
-        "*Holds* or *does not hold* where the interval excludes 0, *cannot be told* otherwise. Intervals from few seeds are too narrow,",
-        "and none is corrected for the number of claims: of twenty claims without any effect, about one would be decided by chance.",
+        "95 % interval, which holds the variance over photographs, the same for all detectors, and the variance between training seeds.",
+        "*Holds* or *does not hold* where the interval excludes 0, *cannot be told* otherwise and wherever a column has a single seed.",
+        "None is corrected for the number of claims: of twenty claims without any effect, about one would be decided by chance.",
     ]  # fmt: skip
     for trunk in grid.trunks:
         parts += ["", f"**{trunk}**", "", *(f"- {found.sentence}" for found in findings(grid, trunk))]

@@ -19,7 +19,8 @@ from cnndetect.ablation.run import CELL
 from cnndetect.bench.paired import Contestant, contestants
 from cnndetect.errors import DataError
 from cnndetect.files import read_record, write_whole
-from cnndetect.metrics.intervals import DRAWS, Interval, percentile_interval
+from cnndetect.metrics.bounds import fraction_bounds
+from cnndetect.metrics.intervals import DRAWS, Interval, Jackknife
 from cnndetect.train.run_state import LOG, RECORD
 
 # Of every epoch in a summary.
@@ -66,19 +67,32 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """The seeds of one condition, by seed. draws: [seeds, draws, sets] of AP, values: [seeds, sets]."""
+    """The seeds of one condition. aps: of every seed, all on the same photographs."""
 
     condition: Condition
     seeds: tuple[int, ...]
-    values: np.ndarray
-    draws: np.ndarray
+    aps: tuple[Jackknife, ...]
+
+    @property
+    def values(self) -> np.ndarray:
+        """AP by seed and test set: [seeds, sets]."""
+        return np.stack([one.values for one in self.aps])
+
+    def changes(self, columns: Sequence[int]) -> np.ndarray:
+        """What the mean over these test sets and all seeds loses without each photograph: [K]."""
+        return np.mean([one.only(*columns).mean_changes for one in self.aps], axis=0)
+
+    def enough(self, columns: Sequence[int]) -> bool:
+        """Whether these test sets rest on enough photographs for an interval."""
+        return self.aps[0].only(*columns).enough
 
     def mean_ap(self, columns: Sequence[int]) -> Spread:
         """Mean AP over these test sets, averaged over seeds."""
         by_seed = self.values[:, columns].mean(axis=1)
-        drawn = self.draws[:, :, columns].mean(axis=(0, 2)) if self.draws.size else np.empty(0)
+        mean = float(by_seed.mean())
+        bounds = fraction_bounds(mean, self.changes(columns)) if self.enough(columns) else (float("nan"), float("nan"))
         sd = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else float("nan")
-        return Spread(percentile_interval(float(by_seed.mean()), drawn), sd, float(by_seed.min()), float(by_seed.max()))
+        return Spread(Interval(mean, *bounds), sd, float(by_seed.min()), float(by_seed.max()))
 
 
 @dataclass(frozen=True)
@@ -188,9 +202,7 @@ def _rows(kept: Mapping[str, Contestant]) -> dict[Condition, Row]:
         groups.setdefault(parsed[0], {})[parsed[1]] = one
     rows = {}
     for condition, by_seed in groups.items():
-        ordered = [by_seed[number].drawn for number in sorted(by_seed)]
-        values, drawn = np.stack([one.values for one in ordered]), np.stack([one.draws for one in ordered])
-        rows[condition] = Row(condition, tuple(sorted(by_seed)), values, drawn)
+        rows[condition] = Row(condition, tuple(sorted(by_seed)), tuple(by_seed[number].aps for number in sorted(by_seed)))
     return rows
 
 

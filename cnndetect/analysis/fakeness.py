@@ -19,7 +19,7 @@ from cnndetect.analysis.audit.pixels import STATISTICS, global_statistics
 from cnndetect.data.folders import Sample, scan
 from cnndetect.errors import CnndetectError, DataError
 from cnndetect.images import to_rgb_array
-from cnndetect.metrics.intervals import DRAWS, Interval, interval_of
+from cnndetect.metrics.intervals import DRAWS, Interval, correlation_interval
 from cnndetect.scoring.scores import Scores
 
 SHARPNESS, FEATURES = "sharpness", "feature distance"
@@ -148,7 +148,7 @@ def spearman(first: np.ndarray, second: np.ndarray, clusters: np.ndarray, *, dra
         scale = np.sqrt((a @ a) * (b @ b))
         return float(a @ b / scale) if scale else 0.0
 
-    return interval_of(statistic, clusters, draws=draws, seed=seed)
+    return correlation_interval(statistic, clusters, draws=draws, seed=seed)
 
 
 def _network() -> torch.nn.Module:

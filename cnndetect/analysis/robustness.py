@@ -16,14 +16,8 @@ import numpy as np
 from cnndetect.bench.store import one_suite, read_runs
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
-from cnndetect.metrics.intervals import (
-    Drawn,
-    Interval,
-    draw_average_precisions,
-    draw_weights,
-    percentile_interval,
-    weighted_medians,
-)
+from cnndetect.metrics.intervals import Interval, jackknife
+from cnndetect.metrics.resampling import draw_weights, percentile_interval, weighted_medians
 from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import DEGRADATIONS, changes_size
 
@@ -115,10 +109,9 @@ def robustness(runs: Runs, *, draws: int = DRAWS, seed: int = 0) -> Robustness:
     by_set: dict[str, list[Point]] = {name: [] for name in clean}
     for degradation, sets in runs.items():
         order = [name for name in clean if name in sets]
-        aps = draw_average_precisions([sets[name].at_worst() for name in order], draws=draws, seed=seed)
+        aps = jackknife([sets[name].at_worst() for name in order], draws=draws, seed=seed)
         for column, name in enumerate(order):
-            ap = Drawn(aps.values[[column]], aps.draws[:, [column]]).macro
-            by_set[name].append(single[name].point(degradation, ap, [sets[name]]))
+            by_set[name].append(single[name].point(degradation, aps.only(column).macro, [sets[name]]))
         if len(order) == len(clean):
             overall.append(whole.point(degradation, aps.macro, [sets[name] for name in order]))
     points = {name: tuple(row) for name, row in by_set.items()}

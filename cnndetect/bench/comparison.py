@@ -53,7 +53,11 @@ def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") 
     trial = "" if all(one.is_result for one in benchmarks) else " -- NOT A RESULT: limited"
     title = f"Average precision on {conditions.pop()}{trial}"
     failed = [f"{one.detector}: {count} images failed" for one in benchmarks if (count := sum(r.n_failed for r in one.results))]
-    notes = ["Percent, with 95 % bootstrap intervals over photographs.", *failed, *suite_notes(benchmarks[0].suite, names)]
+    notes = [
+        "Percent, with 95 % intervals over photographs; [-] where there are too few.",
+        *failed,
+        *suite_notes(benchmarks[0].suite, names),
+    ]
     pairs = [
         [f"{a} minus {b}", points(difference), "yes" if difference.excludes_zero else "no"]
         for (a, b), difference in differences(benchmarks).items()
@@ -70,9 +74,9 @@ def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") 
 
 
 def differences(benchmarks: Sequence[Benchmark]) -> dict[tuple[str, str], Interval]:
-    """(a, b) -> macro mean AP of a minus that of b, both on the same bootstrap draws; the better one is a."""
+    """(a, b) -> macro mean AP of a minus that of b, both without the same photographs; the better one is a."""
     ordered = sorted(benchmarks, key=lambda one: (-one.macro.value, one.detector))
-    return {(a.detector, b.detector): a.drawn.minus(b.drawn) for a, b in combinations(ordered, 2)}
+    return {(a.detector, b.detector): a.aps.minus(b.aps) for a, b in combinations(ordered, 2)}
 
 
 def csv_of(benchmarks: Sequence[Benchmark]) -> str:

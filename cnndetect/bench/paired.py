@@ -1,6 +1,6 @@
 """Stored scores of several detectors in, their differences in average precision on the same images out.
 
-Every bootstrap draw takes photographs once and evaluates all detectors on them, so that what makes an image hard for both cancels:
+Every photograph is left out once, for all detectors alike, so that what makes an image hard for both cancels:
 two detectors whose intervals overlap may still be told apart. No network and no image is needed.
 """
 
@@ -16,7 +16,7 @@ from cnndetect.bench.store import lacking, one_suite, read_runs
 from cnndetect.bench.tables import markdown, points
 from cnndetect.errors import DataError, lookup
 from cnndetect.files import plain
-from cnndetect.metrics.intervals import DRAWS, Drawn, Interval, percentile_interval
+from cnndetect.metrics.intervals import DRAWS, Interval, Jackknife
 
 # From so many pairs on, the table says what they mean together.
 MANY_PAIRS = 4
@@ -24,11 +24,11 @@ MANY_PAIRS = 4
 
 @dataclass(frozen=True)
 class Contestant:
-    """One detector on the test sets of a suite. drawn: its APs, draw by draw, in the order of ``test_sets``."""
+    """One detector on the test sets of a suite. aps: without each photograph, in the order of ``test_sets``."""
 
     detector: str
     test_sets: tuple[str, ...]
-    drawn: Drawn
+    aps: Jackknife
     weights_sha256: str | None = None
 
 
@@ -66,9 +66,8 @@ def compare(a: Contestant, b: Contestant) -> Comparison:
     if a.detector > b.detector:  # one of the two orders is computed, the other is its mirror image
         turned = compare(b, a)
         return Comparison(a.detector, b.detector, -turned.macro, {k: -v for k, v in turned.by_set.items()})
-    columns = zip(a.test_sets, a.drawn.values - b.drawn.values, (a.drawn.draws - b.drawn.draws).T, strict=True)
-    by_set = {name: percentile_interval(float(value), draws) for name, value, draws in columns}
-    return Comparison(a.detector, b.detector, a.drawn.minus(b.drawn), by_set)
+    by_set = {name: a.aps.only(column).minus(b.aps.only(column)) for column, name in enumerate(a.test_sets)}
+    return Comparison(a.detector, b.detector, a.aps.minus(b.aps), by_set)
 
 
 def contestants(
@@ -102,7 +101,7 @@ def contestants(
         )
     ranked = standings(rows, draws=draws, seed=seed)
     compared = [
-        Contestant(standing.detector, ranked.families, standing.drawn, standing.provenance.weights_sha256) for standing in ranked.complete
+        Contestant(standing.detector, ranked.families, standing.aps, standing.provenance.weights_sha256) for standing in ranked.complete
     ]
     return condition.suite, compared, incomplete
 
@@ -163,7 +162,7 @@ def as_plain(found: Paired) -> dict:
 
 def _note(found: Paired) -> str:
     words = (
-        f"95 % intervals of a paired bootstrap over photographs ({found.draws} draws): both detectors on the same draws. "
+        "95 % intervals over photographs of the paired difference: both detectors without the same photographs. "
         "Distinguishable: the interval of the macro difference excludes 0. Nothing is said about other training seeds."
     )
     if len(found.comparisons) < MANY_PAIRS:

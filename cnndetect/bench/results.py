@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from cnndetect.files import plain, read_record, versions, write_json
-from cnndetect.metrics.intervals import Interval, SetMetrics, set_metrics
+from cnndetect.metrics.intervals import METHOD, Interval, SetMetrics, set_metrics
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
 
@@ -32,8 +32,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     failed: list[str]
     """The first failed images, each with its reason."""
     draws: int
+    """0 where the figures have no intervals."""
     seed: int
-    """Of the bootstrap."""
+    intervals: str = "percentile bootstrap over photographs"
+    """How the intervals were made; what files say that do not name it."""
     versions: dict[str, str]
     commit: str | None
     time: str
@@ -103,6 +105,7 @@ def result_of(scores: Scores, *, draws: int, seed: int) -> Result:
         failed=_named_failures(scores),
         draws=draws,
         seed=seed,
+        intervals=METHOD,
         versions=versions(),
         commit=_commit(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),

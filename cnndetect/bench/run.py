@@ -22,7 +22,7 @@ from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import ProtocolError, lookup
-from cnndetect.metrics.intervals import Drawn, Interval, SetMetrics, draw_average_precisions, pooled_average_precision
+from cnndetect.metrics.intervals import Interval, Jackknife, SetMetrics, jackknife, pooled_average_precision
 from cnndetect.paths import results_root
 from cnndetect.scoring.batches import Conditions, Known, score_set
 from cnndetect.scoring.provenance import Provenance
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. limit: images per class, None for all; draws: of the bootstrap; seed: of bootstrap and degradations."""
+    """How to run. limit: images per class, None for all; draws: 0 for no intervals; seed: of degradations."""
 
     protocol: str = "nocrop"
     degradation: str = "none"
@@ -69,8 +69,8 @@ class Benchmark:
     """Mean AP over test sets."""
     pooled: Interval
     """One AP over all images, generators balanced."""
-    drawn: Drawn
-    """APs draw by draw, for paired differences."""
+    aps: Jackknife
+    """AP of every test set without each photograph, for paired differences."""
 
     def __getitem__(self, test_set: str) -> SetMetrics:
         """The figures of one test set, each with its interval. Raises UnknownNameError."""
@@ -139,14 +139,14 @@ def run_suite(detector: Detector, suite: Suite, options: Options, *, results: Pa
     """Score what is missing, then measure. Test sets are checked before the first one is scored."""
     kept = score_suite(detector, suite, options, results=results, progress=progress)
     sets = [scores.at_worst() for _, scores in kept]
-    drawn = draw_average_precisions(sets, draws=options.draws, seed=options.seed)
+    aps = jackknife(sets, draws=options.draws, seed=options.seed)
     return Benchmark(
         detector=detector.name,
         suite=suite.title,
         results=tuple(result for result, _ in kept),
-        macro=drawn.macro,
+        macro=aps.macro,
         pooled=pooled_average_precision(sets, draws=options.draws, seed=options.seed),
-        drawn=drawn,
+        aps=aps,
     )
 
 

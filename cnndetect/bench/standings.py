@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from cnndetect.bench.store import Row, Run, families, lacking
 from cnndetect.metrics import Figures
-from cnndetect.metrics.intervals import Drawn, Interval, draw_average_precisions, pooled_average_precision
+from cnndetect.metrics.intervals import Interval, Jackknife, jackknife, pooled_average_precision
 from cnndetect.scoring.provenance import Provenance
 
 FIGURES = tuple(field.name for field in fields(Figures))
@@ -24,19 +24,19 @@ class Standing:
     detector: str
     runs: tuple[Run, ...]
     """One per family, in the order of the families."""
-    drawn: Drawn
-    """APs draw by draw, for paired comparisons."""
+    aps: Jackknife
+    """APs without each photograph, for paired comparisons."""
     rank: float
     """1 is best; ties share the mean of their places."""
     rank_low: float
     rank_high: float
-    """Its 95 % bootstrap interval."""
+    """Its 95 % interval."""
     draws: int
     seed: int
 
     @property
     def macro(self) -> Interval:
-        return self.drawn.macro
+        return self.aps.macro
 
     @cached_property
     def pooled(self) -> Interval:
@@ -73,20 +73,23 @@ class Standings:
 
 
 def standings(rows: Mapping[str, Row], *, draws: int, seed: int) -> Standings:
-    """Rank the detectors of one condition by macro mean AP; every detector sees the same bootstrap draws."""
+    """Rank the detectors of one condition by macro mean AP; every detector loses the same photographs.
+
+    draws, seed: of the ranks' interval; draws=0 gives no intervals.
+    """
     names = families(rows)
     incomplete = lacking(rows)
     complete = [detector for detector in sorted(rows) if detector not in incomplete]
-    drawn = {d: draw_average_precisions([rows[d][n].scores.at_worst() for n in names], draws=draws, seed=seed) for d in complete}
-    values = np.array([drawn[d].macro.value for d in complete])
+    aps = {d: jackknife([rows[d][n].scores.at_worst() for n in names], draws=draws, seed=seed) for d in complete}
+    values = np.array([aps[d].macro.value for d in complete])
     ranks = rankdata(-values)
-    low, high = _rank_interval([drawn[d] for d in complete], ranks)
+    low, high = _rank_interval([aps[d] for d in complete], ranks, draws, seed)
 
     complete_standings = [
         Standing(
             detector=detector,
             runs=tuple(rows[detector][name] for name in names),
-            drawn=drawn[detector],
+            aps=aps[detector],
             rank=float(ranks[place]),
             rank_low=float(low[place]),
             rank_high=float(high[place]),
@@ -100,13 +103,14 @@ def standings(rows: Mapping[str, Row], *, draws: int, seed: int) -> Standings:
 
 
 def differences(complete: tuple[Standing, ...]) -> dict[tuple[str, str], Interval]:
-    """(a, b) -> macro mean AP of a minus that of b, paired: both on the same bootstrap draws. a stands above b."""
-    return {(a.detector, b.detector): a.drawn.minus(b.drawn) for place, a in enumerate(complete) for b in complete[place + 1 :]}
+    """(a, b) -> macro mean AP of a minus that of b, paired: both without the same photographs. a stands above b."""
+    return {(a.detector, b.detector): a.aps.minus(b.aps) for place, a in enumerate(complete) for b in complete[place + 1 :]}
 
 
-def _rank_interval(drawn: list[Drawn], ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if not drawn or not len(drawn[0].draws):
+def _rank_interval(aps: list[Jackknife], ranks: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The middle 95 % of the ranks that other photographs would have given, all detectors on the same ones."""
+    if not draws or not all(np.isfinite(one.macro.low) for one in aps):
         return np.full(len(ranks), np.nan), np.full(len(ranks), np.nan)
-    every = rankdata(-np.array([one.draws.mean(axis=1) for one in drawn]), axis=0)  # [detectors, draws]
+    every = rankdata(-np.array([one.simulated(draws, seed) for one in aps]), axis=0)  # [detectors, draws]
     low, high = np.percentile(every, [2.5, 97.5], axis=1)
     return np.minimum(low, ranks), np.maximum(high, ranks)

@@ -18,6 +18,7 @@ import msgspec
 from cnndetect.bench.results import Result, read_result, result_of
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
+from cnndetect.metrics.intervals import METHOD
 from cnndetect.paths import ALARMS, OLD_RUNS, RESULTS, RUNS, TRIALS
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
@@ -185,7 +186,7 @@ def keep(path: Path, scores: Scores, *, draws: int, seed: int) -> tuple[Result, 
 
 
 def finished(path: Path, provenance: Provenance, *, draws: int, seed: int) -> tuple[Result, Scores] | None:
-    """Result and scores of the same provenance, or None; figures are made again where only the bootstrap differs."""
+    """Result and scores of the same provenance, or None; figures are made again where only the intervals differ."""
     scores = _scores_of(path, provenance)
     if scores is None:
         return None
@@ -193,7 +194,7 @@ def finished(path: Path, provenance: Provenance, *, draws: int, seed: int) -> tu
         result = read_result(path)
     except DataError:
         result = None
-    if result is None or result.draws != draws or result.provenance != provenance:
+    if result is None or (result.draws, result.intervals) != (draws, METHOD) or result.provenance != provenance:
         result = result_of(scores, draws=draws, seed=seed)
         result.save(path)
     return result, scores

@@ -16,6 +16,11 @@ from cnndetect.metrics.intervals import Interval
 if TYPE_CHECKING:
     from cnndetect.bench.run import Benchmark
 
+INTERVALS = (
+    "Percent, with 95 % intervals over photographs; [-] where there are too few of them, see docs/numbers.md. "
+    "* at the threshold frozen on validation."
+)
+
 STYLES = ("github", "latex", "csv", "json")
 
 COLUMNS = {
@@ -118,9 +123,8 @@ def _title(benchmark: Benchmark) -> str:
 
 
 def _legend(benchmark: Benchmark) -> str:
-    draws = benchmark.results[0].draws
     failed = sum(r.n_failed for r in benchmark.results)
-    lines = [f"Percent, with 95 % bootstrap intervals over photographs ({draws} draws). * at the threshold frozen on validation."]
+    lines = [INTERVALS]
     if failed:
         lines.append(f"{failed} images failed and count as the worst of their class:")
         lines += [f"  {r.test_set}: {line}" for r in benchmark.results for line in r.failed]

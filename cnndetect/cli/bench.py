@@ -111,7 +111,7 @@ def compare(
     results: Path | None, detectors: tuple[str, ...], suite: str | None, protocol: str, degradation: str, draws: int, seed: int,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Print the differences between detectors on the same images, by a paired bootstrap of stored scores."""
+    """Print the differences between detectors on the same images, paired, from stored scores."""
     from cnndetect.bench.paired import as_plain, paired, paired_table
     from cnndetect.paths import reference_results_root
 

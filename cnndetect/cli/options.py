@@ -63,12 +63,17 @@ def degradation(default: tuple[str, ...], help: str) -> Decorator:
 
 
 def draws(default: int = 2000) -> Decorator:
-    return click.option("--draws", type=Count(0), default=default, help=f"bootstrap draws (default: {default})")
+    return click.option(
+        "--draws",
+        type=Count(0),
+        default=default,
+        help=f"of the intervals of ranks and of shifts; 0: no intervals at all (default: {default})",
+    )
 
 
 device = click.option("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: CUDA where there is one)")
 protocol = click.option("--protocol", default="nocrop", metavar="NAME", help="nocrop (native size) or crop224 (default: nocrop)")
-seed = click.option("--seed", type=Count(0), default=0, help="of bootstrap and degradations (default: 0)")
+seed = click.option("--seed", type=Count(0), default=0, help="of degradations and draws (default: 0)")
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON document on stdout")
 max_images = click.option("--max-images", type=Count(), help="the same share of every class (default: all)")
 

@@ -1,9 +1,7 @@
-"""Labels, logits and clusters in, figures with 95 % intervals out.
+"""Figures of scores with 95 % intervals over photographs.
 
-Percentile bootstrap over *clusters*: images of one photograph, real or fake, are drawn together. Clusters are drawn
-within strata, one per combination of test sets and classes that a cluster reaches into, so singletons give the plain
-stratified bootstrap and no test set ever loses a class. Draw k of seed s uses its own stream (s, k): threads never
-change a figure.
+Every photograph is left out once, with all that was made of it, in all test sets (``deletion``); what the figure loses each time
+gives its interval (``bounds``). Where a class rests on too few photographs there is none: the bounds are NaN.
 """
 
 from __future__ import annotations
@@ -15,10 +13,27 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from cnndetect.errors import MetricError
-from cnndetect.metrics import Ranking, figures, rank
+from cnndetect.metrics.bounds import (
+    LEAST_PHOTOGRAPHS,
+    fraction_bounds,
+    perfect_average_precision,
+    plain_bounds,
+    proportion_bounds,
+    spread,
+    unseen_share,
+)
+from cnndetect.metrics.deletion import Deletions, SetScores, photographs
+from cnndetect.metrics.point import Ranking, average_precision_of, figures, rank
 
+# Written into every result; another text means that the intervals are to be made again.
+METHOD = "jackknife over photographs, logit scale, Student's t, corrected for skewness"
 DRAWS = 2000
 THREADS = 2
+
+# A threshold that lets a share p of the reals pass is known from so many photographs on: ln(0.025) / ln(1 - p).
+LEAST_AT_FPR = {"tpr_at_fpr_1": 368, "tpr_at_fpr_5": 72}
+
+_NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -58,230 +73,206 @@ class SetMetrics:
     ece: Interval
 
 
-@dataclass(frozen=True)
-class SetScores:
-    """Scores of one test set. clusters: [N] names; equal names in several sets are drawn together."""
-
-    labels: np.ndarray
-    logits: np.ndarray
-    clusters: np.ndarray
-
-
 def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None, draws: int = DRAWS, seed: int = 0) -> SetMetrics:
     """All figures of one test set with intervals. draws=0 gives values alone.
 
-    >>> set_metrics([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0], draws=100).ap.value
-    1.0
+    seed: of the groups in which more than ``deletion.GROUPS`` photographs leave.
+
+    >>> set_metrics([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0]).ap
+    Interval(value=1.0, low=nan, high=nan)
     """
     scores = _as_set(labels, logits, clusters)
-    ranking, plan = rank(scores.labels, scores.logits), _Plan([scores])
-    members = plan.members[0][ranking.order]
+    ranking = rank(scores.labels, scores.logits)
+    value = asdict(figures(ranking, threshold=threshold))
+    if not draws:
+        return SetMetrics(*(Interval(number, _NAN, _NAN) for number in value.values()))
+    deletions = Deletions([scores], seed=seed)
+    groups, left = [], []
 
-    def one(draw: int) -> list[float]:
-        return list(asdict(figures(ranking, weights=plan.weights(seed, draw)[members], threshold=threshold)).values())
+    def one(part: tuple[int, np.ndarray]) -> tuple[int, list[float]]:
+        return part[0], list(asdict(figures(ranking, weights=part[1][ranking.order], threshold=threshold)).values())
 
-    value = list(asdict(figures(ranking, threshold=threshold)).values())
-    drawn = _draw(one, draws)
-    return SetMetrics(*(percentile_interval(v, drawn[:, k] if draws else drawn) for k, v in enumerate(value)))
-
-
-def macro_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Mean over sets of AP; shared clusters are drawn once for all sets."""
-    return _over_sets(
-        sets, lambda rankings, weights: np.mean([figures(r, weights=w).ap for r, w in zip(rankings, weights, strict=True)]), draws, seed
-    )
+    with ThreadPoolExecutor(THREADS) as pool:
+        for group, row in pool.map(one, deletions.weights(0)):
+            groups.append(group)
+            left.append(row)
+    changes = np.array(list(value.values())) - np.array(left).reshape(len(left), len(value))
+    reached = {label: np.isin(groups, deletions.members[0][scores.labels == label]) for label in (0, 1)}
+    counts = {label: photographs(scores.clusters[scores.labels == label]) for label in (0, 1)}
+    found = [_figure(name, number, changes[:, place], reached, counts, scores.labels) for place, (name, number) in enumerate(value.items())]
+    return SetMetrics(*found)
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """AP of several test sets, and of every bootstrap draw of them. values: [S].  draws: [D, S], draw k on the k-th stream.
+class Jackknife:
+    """AP of several test sets, and what each loses without each group of photographs.
 
-    Of two detectors on the same images, with equal seeds, row k of both comes from the same images.
+    values: [S].  changes: [K, S], NaN where a group does not reach into a set.  counts: [S] photographs of the smaller class.
+    fakes: [S] share of fakes.  Rows of two detectors on the same images are of the same photographs.
     """
 
     values: np.ndarray
-    draws: np.ndarray
+    changes: np.ndarray
+    counts: np.ndarray
+    fakes: np.ndarray
 
     @property
     def macro(self) -> Interval:
         """Mean AP over the sets: what ``macro_average_precision`` gives."""
-        return percentile_interval(float(self.values.mean()), self.draws.mean(axis=1))
+        value = float(self.values.mean())
+        if not self.enough:
+            return Interval(value, _NAN, _NAN)
+        if value == 1:
+            # Were the truth below the mean of the sets' bounds, one set at least would lie below its own.
+            bounds = [perfect_average_precision(*pair) for pair in zip(self.counts, self.fakes, strict=True)]
+            return Interval(value, float(np.mean(bounds)), 1.0)
+        return Interval(value, *fraction_bounds(value, self.mean_changes))
 
-    def minus(self, other: Drawn) -> Interval:
+    def only(self, *columns: int) -> Jackknife:
+        """Some of the sets, and the photographs that reach into them."""
+        chosen = list(columns)
+        changes = self.changes[:, chosen]
+        reaching = ~np.isnan(changes).all(axis=1)
+        return Jackknife(self.values[chosen], changes[reaching], self.counts[chosen], self.fakes[chosen])
+
+    def minus(self, other: Jackknife) -> Interval:
         """Paired difference of the two means: what ``paired_difference`` gives for one set.
 
-        Raises MetricError where the two were not drawn alike.
+        Raises MetricError where the two are not of the same photographs.
         """
-        if self.draws.shape != other.draws.shape:
-            raise MetricError(f"Got draws of shapes {self.draws.shape} and {other.draws.shape}. Draw both with equal options.")
-        drawn = self.draws.mean(axis=1) - other.draws.mean(axis=1)
-        return percentile_interval(float(self.values.mean() - other.values.mean()), drawn)
+        if self.changes.shape != other.changes.shape:
+            raise MetricError(f"Got changes of shapes {self.changes.shape} and {other.changes.shape}. Take both from the same images.")
+        value = float(self.values.mean() - other.values.mean())
+        if not self.enough:
+            return Interval(value, _NAN, _NAN)
+        if self.values.min() == other.values.min() == 1:
+            # Nothing went wrong with either: what may have gone unseen bounds the difference.
+            return Interval(value, self.macro.low - 1, 1 - other.macro.low)
+        return Interval(value, *plain_bounds(value, self.mean_changes - other.mean_changes))
+
+    def simulated(self, draws: int, seed: int = 0) -> np.ndarray:
+        """The mean as it might have come out on other photographs: [draws]. Equal seeds give equal photographs."""
+        signs = np.random.default_rng(seed).normal(size=(draws, len(self.changes)))
+        found = spread(self.mean_changes)
+        wider = found.quantile / 1.96 if found.error else 1.0
+        return float(self.values.mean()) + wider * (signs @ self.mean_changes)
+
+    @property
+    def mean_changes(self) -> np.ndarray:
+        """What the mean loses without each group: [K]."""
+        return np.nansum(self.changes, axis=1) / len(self.values)
+
+    @property
+    def enough(self) -> bool:
+        """Whether every class of every set rests on enough photographs for an interval."""
+        return bool(len(self.changes)) and bool((self.counts >= LEAST_PHOTOGRAPHS).all())
 
 
-def draw_average_precisions(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Drawn:
-    """The APs that the mean over sets is made of, draw by draw, so that detectors can be compared and ranked in pairs.
+def jackknife(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Jackknife:
+    """The APs that the mean over sets is made of, so that detectors can be compared and ranked in pairs. draws=0: values alone.
 
-    >>> draw_average_precisions([SetScores(np.array([0, 1]), np.array([0.0, 1.0]), np.array(["a", "b"]))], draws=3).draws.shape
-    (3, 1)
+    >>> jackknife([SetScores(np.array([0, 1]), np.array([0.0, 1.0]), np.array(["a", "b"]))]).values
+    array([1.])
     """
-    plan, rankings, members = _prepared(sets)
-
-    def one(draw: int) -> list[float]:
-        weights = plan.weights(seed, draw)
-        return [figures(r, weights=weights[m]).ap for r, m in zip(rankings, members, strict=True)]
-
+    rankings = _ranked(sets)
     values = np.array([figures(ranking).ap for ranking in rankings])
-    drawn = _draw(one, draws)
-    return Drawn(values, drawn if draws else np.empty((0, len(sets))))
+    counts = np.array([min(photographs(np.asarray(s.clusters)[np.asarray(s.labels) == label]) for label in (0, 1)) for s in sets])
+    fakes = np.array([float(np.mean(s.labels)) for s in sets])
+    if not draws:
+        return Jackknife(values, np.empty((0, len(sets))), counts, fakes)
+    deletions = Deletions(sets, seed=seed)
+    changes = np.full((deletions.count, len(sets)), np.nan)
+    for column, ranking in enumerate(rankings):
+        for group, weights in deletions.weights(column):
+            changes[group, column] = values[column] - average_precision_of(ranking, weights[ranking.order])
+    return Jackknife(values, changes, counts, fakes)
+
+
+def macro_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """Mean over sets of AP; a photograph leaves all sets at once."""
+    return jackknife(sets, draws=draws, seed=seed).macro
 
 
 def pooled_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
     """One AP over all sets together; each set's reals, and its fakes, weigh the same in total."""
+    _ranked(sets)
     labels, logits = np.concatenate([s.labels for s in sets]), np.concatenate([s.logits for s in sets])
     ranking = rank(labels, logits)
+    clusters = np.concatenate([s.clusters for s in sets])
+    everything = SetScores(labels, logits, clusters)
+    owner = np.repeat(np.arange(len(sets)), [len(s.labels) for s in sets]) * 2 + labels
 
-    def pooled(rankings, weights) -> float:
-        parts = []
-        for r, w, s in zip(rankings, weights, sets, strict=True):
-            unsorted = np.empty(len(w))
-            unsorted[r.order] = w
-            for label in (0, 1):
-                chosen = s.labels == label
-                unsorted[chosen] /= max(unsorted[chosen].sum(), 1e-300)
-            parts.append(unsorted)
-        return figures(ranking, weights=np.concatenate(parts)[ranking.order]).ap
+    def pooled(weights: np.ndarray) -> float:
+        totals = np.bincount(owner, weights, minlength=2 * len(sets))
+        return average_precision_of(ranking, (weights / np.maximum(totals, 1e-300)[owner])[ranking.order])
 
-    return _over_sets(sets, pooled, draws, seed)
+    value = pooled(np.ones(len(labels)))
+    counts = [photographs(clusters[labels == label]) for label in (0, 1)]
+    if not draws or min(counts) < LEAST_PHOTOGRAPHS:
+        return Interval(value, _NAN, _NAN)
+    if value >= 1 - 1e-12:
+        return Interval(value, perfect_average_precision(min(counts), 0.5), 1.0)
+    left = [pooled(weights) for _, weights in Deletions([everything], seed=seed).weights(0)]
+    return Interval(value, *fraction_bounds(value, value - np.array(left)))
 
 
 def paired_difference(labels, logits_a, logits_b, *, clusters=None, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """AP of detector a minus AP of detector b on the same images, both under the same draws.
+    """AP of detector a minus AP of detector b on the same images, both without the same photographs.
 
-    >>> paired_difference([0, 1], [0.0, 1.0], [0.0, 1.0], draws=10)
+    >>> labels, logits = [0, 1] * 10, np.arange(20) % 7
+    >>> paired_difference(labels, logits, logits, clusters=np.arange(20))
     Interval(value=0.0, low=0.0, high=0.0)
     """
     if clusters is None:
         clusters = _one_each(labels, logits_a, logits_b)
-    pair = [_as_set(labels, logits_a, clusters), _as_set(labels, logits_b, clusters)]
-    return _over_sets(
-        pair,
-        lambda rankings, weights: figures(rankings[0], weights=weights[0]).ap - figures(rankings[1], weights=weights[1]).ap,
-        draws,
-        seed,
-    )
+    a, b = (jackknife([_as_set(labels, logits, clusters)], draws=draws, seed=seed) for logits in (logits_a, logits_b))
+    return a.minus(b)
 
 
-def interval_of(statistic: Callable[[np.ndarray], float], clusters, *, labels=None, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Any statistic with its interval. statistic: of how often each image is drawn, integers [N]; all ones give the value.
+def correlation_interval(statistic: Callable[[np.ndarray], float], clusters, *, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """A correlation with its interval, on Fisher's scale. statistic: of whole numbers [N], how often each image counts.
 
-    clusters, labels: see ``draw_weights``.
+    clusters: [N] names of photographs.  draws=0 gives the value alone.
 
-    >>> interval_of(lambda times: float(times.sum()), ["a", "b", "c"], draws=10)
-    Interval(value=3.0, low=3.0, high=3.0)
-    """
-    drawn = np.array([statistic(times) for times in draw_weights(clusters, labels=labels, draws=draws, seed=seed)])
-    return percentile_interval(float(statistic(np.ones(len(clusters), dtype=np.int64))), drawn)
-
-
-def draw_weights(clusters, *, labels=None, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
-    """How often each image is in each bootstrap draw: [draws, N] of whole numbers.
-
-    clusters: [N] names that are drawn together.  labels: [N] of 0/1 where the two classes are to keep their sizes.
-
-    >>> draw_weights(["a", "a", "b"], draws=2).sum(axis=1).shape
-    (2,)
+    >>> correlation_interval(lambda times: 0.5, ["a", "b", "c"]).value
+    0.5
     """
     names = np.asarray(clusters)
-    y = np.zeros(len(names), dtype=np.int64) if labels is None else np.asarray(labels)
-    plan = _Plan([SetScores(y, np.zeros(len(names)), names)])
-    found = np.empty((draws, len(names)), dtype=np.int32)
-    for draw in range(draws):
-        found[draw] = plan.weights(seed, draw)[plan.members[0]]
-    return found
+    value = float(statistic(np.ones(len(names), dtype=np.int64)))
+    if not draws or photographs(names) < LEAST_PHOTOGRAPHS:
+        return Interval(value, _NAN, _NAN)
+    members = Deletions([SetScores(np.zeros(len(names)), np.zeros(len(names)), names)], seed=seed).members[0]
+    left = [float(statistic((members != group).astype(np.int64))) for group in np.unique(members)]
+    low, high = fraction_bounds((1 + value) / 2, (value - np.array(left)) / 2)
+    return Interval(value, 2 * low - 1, 2 * high - 1)
 
 
-def weighted_medians(values, weights: np.ndarray) -> np.ndarray:
-    """Median of the values repeated as each row of weights says: [draws]. values: [N].  weights: whole numbers [draws, N].
-
-    >>> weighted_medians([1.0, 2.0, 10.0], np.array([[1, 1, 1], [1, 1, 2], [0, 0, 0]])).tolist()
-    [2.0, 6.0, nan]
-    """
-    order = np.argsort(values)
-    ordered = np.append(np.asarray(values, dtype=np.float64)[order], np.nan)
-    medians = np.empty(len(weights))
-    for row, times in enumerate(weights):
-        upto = np.cumsum(times[order])
-        total = upto[-1] if len(upto) else 0
-        lower, upper = np.searchsorted(upto, [(total - 1) // 2, total // 2], side="right")
-        medians[row] = (ordered[lower] + ordered[upper]) / 2
-    return medians
-
-
-def _over_sets(sets: Sequence[SetScores], figure: Callable, draws: int, seed: int) -> Interval:
-    plan, rankings, members = _prepared(sets)
-
-    def one(draw: int) -> list[float]:
-        weights = plan.weights(seed, draw)
-        return [float(figure(rankings, [weights[m] for m in members]))]
-
-    value = float(figure(rankings, [np.ones(len(m)) for m in members]))
-    drawn = _draw(one, draws)
-    return percentile_interval(value, drawn[:, 0] if draws else drawn)
+def _figure(
+    name: str, value: float, changes: np.ndarray, reached: dict[int, np.ndarray], counts: dict[int, float], labels: np.ndarray
+) -> Interval:
+    """The interval of one figure from the photographs of the classes that it is made of."""
+    of_real, of_fake = name.startswith("accuracy_real"), name.startswith("accuracy_fake")
+    classes = [0] if of_real else [1] if of_fake else [0, 1]
+    count = min(counts[label] for label in classes)
+    least = max(LEAST_PHOTOGRAPHS, LEAST_AT_FPR.get(name, 0))
+    known = counts[0] if name in LEAST_AT_FPR else count
+    if np.isnan(value) or count < LEAST_PHOTOGRAPHS or known < least or not len(changes):
+        return Interval(value, _NAN, _NAN)
+    if value == 1:
+        return Interval(value, perfect_average_precision(count, float(labels.mean())) if name == "ap" else 1 - unseen_share(count), 1.0)
+    if value == 0 and name != "ece":
+        return Interval(value, 0.0, unseen_share(count))
+    changes = changes[np.any([reached[label] for label in classes], axis=0)]
+    if name in ("ap", "auc", "ece"):
+        return Interval(value, *fraction_bounds(value, changes))
+    images = [label for label in classes if name not in LEAST_AT_FPR or label == 1]
+    return Interval(value, *proportion_bounds(value, changes, int(np.isin(labels, images).sum()), count))
 
 
-def _prepared(sets: Sequence[SetScores]) -> tuple[_Plan, list[Ranking], list[np.ndarray]]:
+def _ranked(sets: Sequence[SetScores]) -> list[Ranking]:
     if not sets:
         raise MetricError("Got no test sets. Expected at least one.")
-    plan, rankings = _Plan(sets), [rank(s.labels, s.logits) for s in sets]
-    return plan, rankings, [m[r.order] for m, r in zip(plan.members, rankings, strict=True)]
-
-
-class _Plan:
-    """Which clusters exist, in which stratum each is, and which cluster every image belongs to."""
-
-    def __init__(self, sets: Sequence[SetScores]):
-        names = np.concatenate([np.asarray(s.clusters) for s in sets])
-        # Sorted names: the order of the images does not matter.
-        unique, inverse = np.unique(names, return_inverse=True)
-        self.count = len(unique)
-        self.members = np.split(inverse, np.cumsum([len(s.labels) for s in sets])[:-1])
-
-        # One kind per combination of (set, class) that a cluster reaches into.
-        kind = np.zeros(self.count, dtype=np.int64)
-        for scores, members in zip(sets, self.members, strict=True):
-            for label in (0, 1):
-                inside = np.bincount(members[scores.labels == label], minlength=self.count) > 0
-                kind = np.unique(2 * kind + inside, return_inverse=True)[1]
-        self.strata = [np.flatnonzero(kind == k) for k in range(kind.max() + 1)]
-
-    def weights(self, seed: int, draw: int) -> np.ndarray:
-        """How often each cluster is drawn: [clusters]."""
-        rng = np.random.Generator(np.random.SFC64((seed, draw)))
-        drawn = np.zeros(self.count, dtype=np.float64)
-        for stratum in self.strata:
-            size = len(stratum)
-            drawn[stratum] = np.bincount(rng.integers(size, size=size, dtype=np.uint32), minlength=size)
-        return drawn
-
-
-def _draw(one: Callable[[int], list[float]], draws: int) -> np.ndarray:
-    if not draws:
-        return np.empty((0, 0))
-    with ThreadPoolExecutor(THREADS) as pool:
-        return np.array(list(pool.map(one, range(draws))))
-
-
-def percentile_interval(value: float, drawn: np.ndarray) -> Interval:
-    """A figure with the 95 % interval of its draws; NaN bounds where nothing was drawn.
-
-    >>> percentile_interval(1.0, np.array([0.0, 1.0, 2.0])).low
-    0.05
-    """
-    if not drawn.size or np.isnan(value):
-        return Interval(float(value), float("nan"), float("nan"))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    # A percentile interval may miss its own estimate by rounding, or on very small sets.
-    return Interval(float(value), float(min(low, value)), float(max(high, value)))
+    return [rank(s.labels, s.logits) for s in sets]
 
 
 def _as_set(labels, logits, clusters) -> SetScores:

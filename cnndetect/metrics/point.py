@@ -104,6 +104,14 @@ def figures(ranking: Ranking, *, weights: np.ndarray | None = None, threshold: f
     return Figures(**{name: float(value) for name, value in values.items()})
 
 
+def average_precision_of(ranking: Ranking, weights: np.ndarray) -> float:
+    """Average precision alone, under weights [N] in sorted order: what ``figures`` gives, in a fraction of its time."""
+    true, seen = np.cumsum(weights * ranking.fake), np.cumsum(weights)
+    if ranking.ends is not None:
+        true, seen = true[ranking.ends], seen[ranking.ends]
+    return float(_average_precision(true, seen, true[-1]))
+
+
 def average_precision(labels: ArrayLike, logits: ArrayLike) -> float:
     """Area under the precision-recall curve in steps, fake as positive; equal logits count as one step.
 

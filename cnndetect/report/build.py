@@ -183,7 +183,7 @@ def _facts(inputs: Inputs) -> dict[str, str]:
         "families": str(len(results)),
         "scored images": f"{sum(r.n_real + r.n_fake for r in results.values()):,}",
         "failed": str(failed),
-        "bootstrap draws": f"{inputs.draws:,}",
+        "draws of ranks": f"{inputs.draws:,}",
     }
 
 

@@ -20,8 +20,8 @@ def comparison_section(inputs: Inputs) -> Section:
     """Which differences between detectors the pictures decide."""
     complete = inputs.standings.complete
     prose = [
-        "Every cell is the macro mean AP of the row's detector minus that of the column's, in points, from a paired bootstrap: both "
-        "detectors on the same drawn photographs. Coloured and bold where the 95 % interval excludes zero.",
+        "Every cell is the macro mean AP of the row's detector minus that of the column's, in points, paired: both "
+        "detectors without the same photographs. Coloured and bold where the 95 % interval excludes zero.",
         "**Not to be read as:** a test corrected for looking at many pairs. Of twenty pairs of equally good detectors, about one is "
         "coloured by luck.",
     ]

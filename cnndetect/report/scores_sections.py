@@ -80,7 +80,7 @@ def leaderboard_section(inputs: Inputs) -> Section:
             "Average precision (AP) asks whether fakes are ranked above reals; it needs no threshold. **Macro mean AP** is the mean over "
             "families, each with the same weight. **Pooled AP** ranks all families together on one scale and falls when a detector's "
             "scores mean different things in different families.",
-            "Intervals are 95 % bootstrap intervals over photographs, not over runs of training: they say how far the choice of pictures "
+            "Intervals are 95 % intervals over photographs, not over runs of training: they say how far the choice of pictures "
             "moves a number. The interval of the rank counts, draw by draw, which place a detector takes.",
             "**Not to be read as:** accuracy in the wild. Half of these pictures are fake, and accuracy at a threshold (columns acc) can "
             "be poor where AP is high.",

@@ -16,7 +16,7 @@ from cnndetect.cli.main import main
 from cnndetect.data.folders import spread
 from cnndetect.detectors.registry import load
 from cnndetect.errors import DataError, ProtocolError, UnknownNameError
-from cnndetect.metrics.intervals import Drawn, Interval
+from cnndetect.metrics.intervals import Interval, SetScores, jackknife
 from cnndetect.train.config import TrainConfig
 from cnndetect.train.data import scan_split
 from cnndetect.train.loop import train
@@ -186,7 +186,7 @@ def test_score_benches_finished_cells_only(tmp_path: Path, capsys: pytest.Captur
         benched.append(str(detector))
         if "npr-jpeg" in str(detector):
             raise DataError("no scores")
-        return Benchmark(str(detector), "mini@1", (), Interval(0, 0, 0), Interval(0, 0, 0), Drawn(np.zeros(1), np.zeros((0, 1))))
+        return Benchmark(str(detector), "mini@1", (), Interval(0, 0, 0), Interval(0, 0, 0), jackknife([SetScores(*np.array([[0, 1]] * 3))]))
 
     asked = ["ablation", "score", "--runs", str(runs), "--suite", "mini", "--results", str(tmp_path / "results")]
     monkeypatch.setattr("cnndetect.ablation.run.run_suite", bench)

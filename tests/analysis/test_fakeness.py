@@ -64,9 +64,9 @@ def test_spearman_is_scipys_and_its_interval_knows_clusters() -> None:
     found = spearman(first, second, names, draws=300)
     assert found.value == pytest.approx(spearmanr(first, second).statistic)
     assert found.low < found.value < found.high
-    # Twenty images that are copies of four say less than twenty images.
-    few = spearman(np.tile(first[:4], 20), np.tile(second[:4], 20), np.tile(names[:4], 20), draws=300)
-    assert few.high - few.low > found.high - found.low
+    # Four copies of twenty images say less than eighty images, and four images say nothing of their own uncertainty.
+    few, none = (spearman(*(np.tile(column[:count], 80 // count) for column in (first, second, names))) for count in (20, 4))
+    assert few.high - few.low > 1.5 * (found.high - found.low) and np.isnan(none.low)
     assert spearman(np.ones(9), np.arange(9.0), names[:9], draws=5).value == 0.0
 
 

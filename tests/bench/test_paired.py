@@ -15,7 +15,7 @@ from cnndetect.bench.paired import Contestant, compare, paired, paired_table
 from cnndetect.bench.results import read_result, result_of
 from cnndetect.bench.tables import points
 from cnndetect.errors import DataError, UnknownNameError
-from cnndetect.metrics.intervals import Interval, draw_average_precisions, macro_average_precision, paired_difference
+from cnndetect.metrics.intervals import Interval, jackknife, macro_average_precision, paired_difference
 from cnndetect.scoring.scores import read_scores
 from tests.drawn_results import draw_results, drawn_scores
 
@@ -26,7 +26,7 @@ def contestant(name: str, gap: float, *, order: np.ndarray | None = None, drawn_
     found = [drawn_scores(drawn_as or name, family, "none", "nocrop", "s@1", 20, gap=gap).at_worst() for family in ("crn", "san")]
     if order is not None:
         found = [replace(s, labels=s.labels[order], logits=s.logits[order], clusters=s.clusters[order]) for s in found]
-    return Contestant(name, ("crn", "san"), draw_average_precisions(found, draws=DRAWS))
+    return Contestant(name, ("crn", "san"), jackknife(found, draws=DRAWS))
 
 
 def turned(interval: Interval) -> tuple[float, float, float]:
@@ -63,7 +63,7 @@ def test_figures_are_those_of_the_other_paths() -> None:
     macro = {name: macro_average_precision(sets[name], draws=0).value for name in "ab"}
     assert found.macro.value == pytest.approx(macro["a"] - macro["b"], abs=1e-12)
     # One test set alone: the plain paired bootstrap.
-    alone = [Contestant(n, ("crn",), draw_average_precisions(sets[n][:1], draws=DRAWS)) for n in "ab"]
+    alone = [Contestant(n, ("crn",), jackknife(sets[n][:1], draws=DRAWS)) for n in "ab"]
     first = sets["a"][0]
     plain = paired_difference(first.labels, first.logits, sets["b"][0].logits, clusters=first.clusters, draws=DRAWS)
     got = compare(*alone).macro
@@ -75,9 +75,9 @@ def test_pairing_narrows_the_interval() -> None:
     a = [drawn_scores("a", f, "none", "nocrop", "s@1", 40, gap=1.0).at_worst() for f in ("crn", "san")]
     rng = np.random.default_rng(1)
     b = [replace(s, logits=s.logits + rng.normal(0, 0.05, len(s.logits))) for s in a]
-    one, other = (Contestant(n, ("crn", "san"), draw_average_precisions(s, draws=DRAWS)) for n, s in (("a", a), ("b", b)))
+    one, other = (Contestant(n, ("crn", "san"), jackknife(s, draws=DRAWS)) for n, s in (("a", a), ("b", b)))
     difference = compare(one, other).macro
-    assert difference.high - difference.low < 0.3 * (one.drawn.macro.high - one.drawn.macro.low)
+    assert difference.high - difference.low < 0.3 * (one.aps.macro.high - one.aps.macro.low)
 
 
 def test_every_pair_once_the_better_first(tmp_path: Path) -> None:

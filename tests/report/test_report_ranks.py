@@ -17,7 +17,7 @@ from cnndetect.metrics import average_precision
 from cnndetect.metrics.intervals import (
     MetricError,
     SetScores,
-    draw_average_precisions,
+    jackknife,
     macro_average_precision,
     paired_difference,
 )
@@ -38,10 +38,10 @@ def sets_of(rows, detector: str) -> list[SetScores]:
 def test_draws_are_the_means_and_the_paired_differences_of_the_bootstrap(runs) -> None:
     rows = runs[BASE]
     good, poor = sets_of(rows, "good"), sets_of(rows, "poor")
-    drawn = {d: draw_average_precisions(sets, draws=50, seed=3) for d, sets in (("good", good), ("poor", poor))}
+    drawn = {d: jackknife(sets, draws=50, seed=3) for d, sets in (("good", good), ("poor", poor))}
     assert drawn["good"].macro == macro_average_precision(good, draws=50, seed=3)
 
-    one = [draw_average_precisions([sets[0]], draws=50, seed=3) for sets in (good, poor)]
+    one = [jackknife([sets[0]], draws=50, seed=3) for sets in (good, poor)]
     known = paired_difference(good[0].labels, good[0].logits, poor[0].logits, clusters=good[0].clusters, draws=50, seed=3)
     assert one[0].minus(one[1]) == known
     turned = drawn["poor"].minus(drawn["good"])
