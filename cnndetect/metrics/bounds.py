@@ -94,9 +94,10 @@ def fraction_bounds(value: float, changes: np.ndarray) -> tuple[float, float]:
     if not found.error or slope <= 0:
         return _NONE
     error, middle = found.error / slope, float(np.log(value / (1 - value)))
-    # The figure itself stays inside.
-    low = middle + min(found.shift - found.quantile, -0.5) * error
-    high = middle + max(found.shift + found.quantile, 0.5) * error
+    # The figure itself stays inside, and no bound is further away than the least degrees of freedom put it.
+    furthest = two_sided(_LEAST_FREEDOM)
+    low = middle + np.clip(found.shift - found.quantile, -furthest, -0.5) * error
+    high = middle + np.clip(found.shift + found.quantile, 0.5, furthest) * error
     return _logistic(low), _logistic(high)
 
 

@@ -51,7 +51,9 @@ def test_differences_are_those_of_the_stored_scores(made) -> None:
     stored = {(c.a, c.b): c.macro for c in paired(root / "r", draws=50).comparisons}
     assert list(differences(benchmarks)) == list(stored)
     for pair, difference in differences(benchmarks).items():
-        assert np.allclose([difference.value, difference.low, difference.high], [stored[pair].value, stored[pair].low, stored[pair].high])
+        assert np.allclose(
+            [difference.value, difference.low, difference.high], [stored[pair].value, stored[pair].low, stored[pair].high], equal_nan=True
+        )
 
 
 def test_different_conditions_are_not_compared(made) -> None:
