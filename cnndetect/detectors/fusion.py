@@ -62,6 +62,10 @@ class Fusion(nn.Module):
         self.networks, self.weights, self.bias = nn.ModuleList(networks), tuple(weights), bias
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.fused([network(images).reshape(len(images)) for network in self.networks])
+
+    def fused(self, logits: Sequence[Tensor]) -> Tensor:
+        """Logits [N] of every member -> [N]."""
         # In double precision, so that large logits of opposite sign leave their difference.
-        logits = torch.stack([network(images).reshape(len(images)).double() for network in self.networks], dim=1)  # [N, M]
-        return logits @ torch.tensor(self.weights, dtype=torch.float64, device=images.device) + self.bias
+        columns = torch.stack([one.double() for one in logits], dim=1)  # [N, M]
+        return columns @ torch.tensor(self.weights, dtype=torch.float64, device=columns.device) + self.bias

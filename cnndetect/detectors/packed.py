@@ -100,10 +100,14 @@ def _pack_six(steps: Tensor) -> Tensor:
 
 def _unpack_six(content: Tensor, shape: list[int]) -> Tensor:
     """The inverse of ``_pack_six``: int8 of ``shape``."""
-    three = content.view(-1, 3).int()
-    word = three[:, 0] << 16 | three[:, 1] << 8 | three[:, 2]
-    four = torch.stack([word >> shift & 63 for shift in (18, 12, 6, 0)], dim=1).flatten()
-    return (four[: math.prod(shape)] - _HALF_RANGE).to(torch.int8).view(shape)
+    first, second, third = content.view(-1, 3).unbind(dim=1)  # bytes, 8 bits at a time: whole words would take four times the memory
+    four = torch.empty((len(first), 4), dtype=torch.uint8)
+    four[:, 0] = first >> 2
+    four[:, 1] = (first & 3) << 4 | second >> 4
+    four[:, 2] = (second & 15) << 2 | third >> 6
+    four[:, 3] = third & 63
+    four = four.flatten()
+    return (four[: math.prod(shape)].view(torch.int8) - _HALF_RANGE).view(shape)
 
 
 def _widen(packed: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.fusion import Fusion, Member, read_fusion
-from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, build
+from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, unfilled
 from cnndetect.detectors.networks.resnext import in_class_order
 from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
 from cnndetect.detectors.published.catalogue import PUBLISHED
@@ -181,7 +181,7 @@ def _network(path: Path, name: str | None = None) -> nn.Module:
     """The network of a weights file: of the architecture named, or of the one whose names and shapes the file has."""
     state = load_state(path)
     name = name or architecture_of(state) or DEFAULT_NETWORK
-    network = build(name)
+    network = unfilled(name)
     fit_state(network, in_class_order(path, state) if name == "resnext101" else state, source=path.name)
     return network
 

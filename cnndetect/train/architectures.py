@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torchvision import models
 
 from cnndetect.detectors.networks import NETWORKS
 from cnndetect.detectors.networks.efficientnet import imagenet_state
@@ -17,14 +16,14 @@ from cnndetect.files import sha256_of
 
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {name: architecture.build for name, architecture in NETWORKS.items()}
 
-# torchvision names its weights by network; an architecture without a row has none to start from.
-IMAGENET: dict[str, models.WeightsEnum] = {
-    "resnet50": models.ResNet50_Weights.IMAGENET1K_V1,
-    "resnet18": models.ResNet18_Weights.IMAGENET1K_V1,
-    "resnet18-ce": models.ResNet18_Weights.IMAGENET1K_V1,
-    "resnet18-frequency": models.ResNet18_Weights.IMAGENET1K_V1,
-    "spectrum": models.ResNet34_Weights.IMAGENET1K_V1,
-    "resnext101": models.ResNeXt101_32X8D_Weights.IMAGENET1K_V1,
+# torchvision's names of its ImageNet weights; an architecture without a row has none to start from.
+IMAGENET: dict[str, str] = {
+    "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
+    "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
+    "resnet18-ce": "ResNet18_Weights.IMAGENET1K_V1",
+    "resnet18-frequency": "ResNet18_Weights.IMAGENET1K_V1",
+    "spectrum": "ResNet34_Weights.IMAGENET1K_V1",
+    "resnext101": "ResNeXt101_32X8D_Weights.IMAGENET1K_V1",
 }
 
 # Weights that an installed package carries: no network is needed.
@@ -53,7 +52,7 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
         return network, f"random (seed {seed}), {fresh_fc}"
     if init == "imagenet":
         weights = lookup("architecture with ImageNet weights", {**IMAGENET, **PACKAGED}, arch)
-        words, state = weights() if callable(weights) else (str(weights), _download(weights))
+        words, state = weights() if callable(weights) else (weights, _download(weights))
         _load(network, state, source=words)
         return network, f"imagenet ({words}), {fresh_fc}"
 
@@ -82,7 +81,10 @@ def _load(network: nn.Module, state: dict[str, torch.Tensor], *, source: str) ->
     return kept_fc
 
 
-def _download(weights: models.WeightsEnum) -> dict[str, torch.Tensor]:
+def _download(name: str) -> dict[str, torch.Tensor]:
+    from torchvision.models import get_weight  # takes seconds to import
+
+    weights = get_weight(name)
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy
 import PIL
 import scipy
 import torch
-import torchvision
 
 from cnndetect.train.config import FREE_FIELDS, as_plain
 from cnndetect.train.distributed import batchnorm_kind
@@ -124,8 +124,9 @@ def device_words(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of everything that touches a pixel or a weight."""
-    modules = {"torch": torch, "torchvision": torchvision, "numpy": numpy, "scipy": scipy, "pillow": PIL}
-    return {"python": platform.python_version(), **{name: str(m.__version__) for name, m in modules.items()}}
+    modules = {"torch": torch, "numpy": numpy, "scipy": scipy, "pillow": PIL}
+    installed = {name: str(module.__version__) for name, module in modules.items()}
+    return {"python": platform.python_version(), **installed, "torchvision": version("torchvision")}
 
 
 def _without_paths(run: Run) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import torch
 from drawn_suite import draw_suite
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torchvision.models.resnet import Bottleneck
 
 from cnndetect.cli.main import main
 from cnndetect.detectors import registry
+from cnndetect.detectors.networks.residual import Bottleneck
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
 from cnndetect.detectors.packed import to_int6, to_int8, unpack
 from cnndetect.detectors.records import read_record

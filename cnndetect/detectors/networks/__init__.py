@@ -9,14 +9,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
+from torch.overrides import TorchFunctionMode
 
 from cnndetect.detectors.networks.efficientnet import EfficientNetLite0
 from cnndetect.detectors.networks.frequency import FrequencyResNet18, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
+from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
 from cnndetect.detectors.networks.resnext import TunedResNeXt101
 from cnndetect.detectors.networks.spectrum import SpectrumResNet34
@@ -25,11 +27,11 @@ from cnndetect.errors import lookup
 DEFAULT_NETWORK = "resnet50"
 
 
-class OneLogitResNet18(models.ResNet):
-    """torchvision's ResNet-18 with one logit: [N, 3, H, W] -> [N]."""
+class OneLogitResNet18(ResidualNetwork):
+    """ResNet-18 with one logit: [N, 3, H, W] -> [N]."""
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=1)
+        super().__init__(BasicBlock, [2, 2, 2, 2])
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] -> [N]."""
@@ -98,6 +100,12 @@ def build(name: str) -> nn.Module:
     return lookup("architecture", NETWORKS, name).build()
 
 
+def unfilled(name: str) -> nn.Module:
+    """A network of an architecture whose weights are still to be loaded: its memory is reserved, nothing is drawn."""
+    with _NoDraws():
+        return build(name)
+
+
 def architecture_of(state: dict[str, Tensor]) -> str | None:
     """The architecture whose names and shapes a state has, None where it is none of ours.
 
@@ -110,9 +118,20 @@ def architecture_of(state: dict[str, Tensor]) -> str | None:
 
 @functools.cache
 def _shapes_of(name: str) -> dict[str, tuple[int, ...]]:
-    # On the meta device a network has shapes and no memory.
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return _shapes(NETWORKS[name].build().state_dict())
+    return _shapes(unfilled(name).state_dict())
+
+
+class _NoDraws(TorchFunctionMode):
+    """Leaves tensors as they are where they would be filled with random numbers, which takes seconds.
+
+    The meta device would do the same, and costs three seconds to import.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

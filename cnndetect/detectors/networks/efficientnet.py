@@ -66,6 +66,13 @@ class EfficientNetLite0(nn.Module):
         # Batch statistics and gradients need the image whole.
         whole = self.training or torch.is_grad_enabled() or not large
         features = self.features(images) if whole else self._features_in_strips(images)
+        return self._logits(features)
+
+    def whole(self, images: Tensor) -> Tensor:
+        """The same without strips, whatever the size."""
+        return self._logits(self.features(images))
+
+    def _logits(self, features: Tensor) -> Tensor:
         return self.fc(torch.flatten(self.pool(features), 1)).squeeze(1)
 
     def features(self, images: Tensor) -> Tensor:

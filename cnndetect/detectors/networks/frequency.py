@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision import models
 
+from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
 from cnndetect.detectors.networks.spectrum import log_spectrum
 
 SPECTRUM_BINS = 64
@@ -27,15 +27,15 @@ def difference(two_logits: Tensor) -> Tensor:
     return two_logits[:, 1] - two_logits[:, 0]
 
 
-class TwoClassResNet18(models.ResNet):
-    """torchvision's ResNet-18 with the classes (real, fake), folded to one logit: [N, 3, H, W] -> [N].
+class TwoClassResNet18(ResidualNetwork):
+    """ResNet-18 with the classes (real, fake), folded to one logit: [N, 3, H, W] -> [N].
 
     >>> TwoClassResNet18().eval()(torch.rand(2, 3, 64, 48)).shape
     torch.Size([2])
     """
 
     def __init__(self, classifier_features: int = 512) -> None:
-        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=2)
+        super().__init__(BasicBlock, [2, 2, 2, 2], outputs=2)
         self.fc = nn.Linear(classifier_features, 2)
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 

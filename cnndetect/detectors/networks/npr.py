@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision import models
 
 from cnndetect.detectors.networks import strips
+from cnndetect.detectors.networks.residual import Bottleneck, ResidualNetwork
 
 
 def neighbour_residual(images: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def neighbour_residual(images: Tensor) -> Tensor:
     return (images - corners) * (2 / 3)
 
 
-class NeighbourResidualNetwork(models.ResNet):
+class NeighbourResidualNetwork(ResidualNetwork):
     """ResNet-50 cut after layer 2, its first convolution 3x3, on the residual: [N, 3, H, W] -> [N]; 1.44 M parameters.
 
     Every image that is even on both sides is taken as it is, whatever its size; large ones go in strips.
@@ -40,7 +40,7 @@ class NeighbourResidualNetwork(models.ResNet):
     """
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.Bottleneck, [3, 4, 1, 1], num_classes=1)
+        super().__init__(Bottleneck, [3, 4, 1, 1])
         del self.layer3, self.layer4
         self.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=2, padding=1, bias=False)
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
@@ -55,6 +55,13 @@ class NeighbourResidualNetwork(models.ResNet):
             features = strips.in_strips(self._trunk, residual, stride=8, halo=48, strip=strip)
         else:
             features = self._trunk(residual)
+        return self._logits(features)
+
+    def whole(self, images: Tensor) -> Tensor:
+        """The same without strips, whatever the size."""
+        return self._logits(self._trunk(neighbour_residual(images)))
+
+    def _logits(self, features: Tensor) -> Tensor:
         return self.fc(features.mean(dim=(2, 3))).squeeze(1)  # [N, 512, H/8, W/8] -> [N]
 
     def _trunk(self, x: Tensor) -> Tensor:

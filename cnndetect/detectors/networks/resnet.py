@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from cnndetect.detectors.networks import strips
+from cnndetect.detectors.networks.residual import Bottleneck, ResidualNetwork
 
 
-class OneLogitResNet50(models.ResNet):
-    """torchvision's ResNet-50 (v1.5, stride in the 3x3) with one logit: [N, 3, H, W] -> [N].
+class OneLogitResNet50(ResidualNetwork):
+    """ResNet-50 (v1.5, stride in the 3x3) with one logit: [N, 3, H, W] -> [N].
 
     Same names as the official checkpoints: 320 state entries, 23,510,081 parameters. Where nothing is trained, a large
     image goes through in strips (strips.py), so that 18 megapixels fit into a small machine.
@@ -21,7 +21,7 @@ class OneLogitResNet50(models.ResNet):
     """
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.Bottleneck, [3, 4, 6, 3], num_classes=1)
+        super().__init__(Bottleneck, [3, 4, 6, 3])
         # Reference: fc.weight ~ N(0, 0.02), fc.bias as torch starts it.
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
@@ -30,6 +30,10 @@ class OneLogitResNet50(models.ResNet):
         # Batch statistics and gradients need the image whole.
         if large and not self.training and not torch.is_grad_enabled():
             return strips.logits_in_strips(self, images).squeeze(1)
+        return self.whole(images)
+
+    def whole(self, images: Tensor) -> Tensor:
+        """The same without strips, whatever the size."""
         return super().forward(images).squeeze(1)
 
 

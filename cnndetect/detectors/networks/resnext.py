@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
+from cnndetect.detectors.networks.residual import Bottleneck, ResidualNetwork
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.transforms.preprocess import denormalize, normalize
 
@@ -57,15 +57,15 @@ def prepare_299(images: Tensor) -> Tensor:
     return normalize(torch.from_numpy(ready.transpose(0, 3, 1, 2).copy()).to(images.device))
 
 
-class TunedResNeXt101(models.ResNet):
-    """torchvision's ResNeXt-101 32x8d with the classes (generated, groundtruth), folded to one logit: [N, 3, H, W] -> [N].
+class TunedResNeXt101(ResidualNetwork):
+    """ResNeXt-101 32x8d with the classes (generated, groundtruth), folded to one logit: [N, 3, H, W] -> [N].
 
     The logit is generated minus groundtruth, so that higher means more fake; training by binary cross-entropy on it is
     training by cross-entropy of the two classes (see frequency.difference). 86.7 M parameters.
     """
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.Bottleneck, [3, 4, 23, 3], num_classes=2, groups=32, width_per_group=8)
+        super().__init__(Bottleneck, [3, 4, 23, 3], outputs=2, groups=32, width_per_group=8)
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:

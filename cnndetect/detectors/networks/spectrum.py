@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
+
+from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
 
 # Which share of the frequencies is clipped below and above before the rest is stretched to [-1, 1].
 CLIPPED = (0.05, 0.95)
@@ -34,7 +35,7 @@ def log_spectrum(images: Tensor) -> Tensor:
         return (2 * stretched - 1).clamp(-1, 1)
 
 
-class SpectrumResNet34(models.ResNet):
+class SpectrumResNet34(ResidualNetwork):
     """ResNet-34 on the log-spectrum, one logit: normalised [N, 3, H, W] -> [N]; 21.3 M parameters.
 
     >>> SpectrumResNet34().eval()(torch.rand(2, 3, 64, 48)).shape
@@ -42,7 +43,7 @@ class SpectrumResNet34(models.ResNet):
     """
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.BasicBlock, [3, 4, 6, 3], num_classes=1)
+        super().__init__(BasicBlock, [3, 4, 6, 3])
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:

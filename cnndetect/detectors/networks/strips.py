@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torchvision.models import ResNet
+
+from cnndetect.detectors.networks.residual import ResidualNetwork
 
 # Above this many pixels a batch goes in strips; a strip has about as many, halo not counted.
 WHOLE_PIXELS = 4_000_000
@@ -48,8 +49,8 @@ def in_strips(stage: Callable[[Tensor], Tensor], x: Tensor, *, stride: int, halo
     return result
 
 
-def logits_in_strips(network: ResNet, images: Tensor, *, strip_pixels: int = STRIP_PIXELS) -> Tensor:
-    """What ``network(images)`` of a ResNet in evaluation mode gives, at the memory of a strip: [N, 3, H, W] -> [N, 1].
+def logits_in_strips(network: ResidualNetwork, images: Tensor, *, strip_pixels: int = STRIP_PIXELS) -> Tensor:
+    """What ``network(images)`` of a residual network in evaluation mode gives, at the memory of a strip: [N, 3, H, W] -> [N, 1].
 
     Only layer 4, at a sixteenth of each side and less, sees the image whole. Halos in pixels of a stage's input: a row
     after layer 2 sees 45 px to each side, one after layer 3 eleven rows of layer 2.
@@ -62,6 +63,6 @@ def logits_in_strips(network: ResNet, images: Tensor, *, strip_pixels: int = STR
     return network.fc(torch.flatten(features, 1))
 
 
-def _to_layer2(network: ResNet, x: Tensor) -> Tensor:
+def _to_layer2(network: ResidualNetwork, x: Tensor) -> Tensor:
     x = network.maxpool(network.relu(network.bn1(network.conv1(x))))
     return network.layer2(network.layer1(x))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
+from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
 from cnndetect.detectors.published.record import Published, WeightFile
 from cnndetect.transforms.inputs import Input
 
@@ -31,11 +31,11 @@ class _Scale(nn.Module):
         return x * self.scale
 
 
-class GramNet(models.ResNet):
+class GramNet(ResidualNetwork):
     """ResNet-18 and six Gram branches of 32 features: normalised [N, 3, H, W] -> [N]."""
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2])
+        super().__init__(BasicBlock, [2, 2, 2, 2])
         del self.fc
         for reduce, first, second, channels in _DEPTHS:
             self.add_module(reduce, _conv(channels, 32, stride=1))

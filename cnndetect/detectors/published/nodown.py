@@ -8,17 +8,17 @@ work of ResNet-50. Images enter whole, so a photograph of 12 megapixels takes te
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torchvision import models
 
+from cnndetect.detectors.networks.residual import Bottleneck, ResidualNetwork
 from cnndetect.detectors.published.record import Published, WeightFile
 from cnndetect.transforms.inputs import Input
 
 
-class ResNet50NoDown(models.ResNet):
+class ResNet50NoDown(ResidualNetwork):
     """ResNet-50 with stride 1 in the first convolution and in the pooling: normalised [N, 3, H, W] -> [N]."""
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.Bottleneck, [3, 4, 6, 3], num_classes=1)
+        super().__init__(Bottleneck, [3, 4, 6, 3])
         self.conv1 = nn.Conv2d(3, 64, 7, stride=1, padding=3, bias=False)
         self.maxpool = nn.MaxPool2d(3, stride=1, padding=1)
 
