@@ -9,8 +9,16 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-# Height and width: small, odd, wide, tall, square, larger than every crop.
-SIZES = {"small": (36, 52), "odd": (97, 131), "wide": (64, 300), "even": (256, 256), "large": (300, 451), "grey": (225, 240)}
+# Height and width: small, odd, wide, square, larger than every crop.
+SIZES = {
+    "small": (36, 52),
+    "odd": (97, 131),
+    "wide": (64, 300),
+    "even": (256, 256),
+    "large": (300, 451),
+    "grey": (225, 240),
+    "huge": (530, 561),
+}
 
 
 def images(names: Iterable[str] = SIZES, *, seed: int = 0) -> dict[str, np.ndarray]:

@@ -13,10 +13,14 @@ from torch import nn
 
 from cnndetect.detectors.adapter import Adapter
 from cnndetect.detectors.published import loading
+from cnndetect.detectors.published.bfree import BFree
 from cnndetect.detectors.published.c2pclip import C2PClip
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.published.clipbased import ClipBased
+from cnndetect.detectors.published.commfor import CommunityForensics
 from cnndetect.detectors.published.d3 import D3
+from cnndetect.detectors.published.dda import DDA
+from cnndetect.detectors.published.drct import DrctConvNeXt
 from cnndetect.detectors.published.fetching import find_weights, is_here
 from cnndetect.detectors.published.rine import Probe, Rine
 from cnndetect.detectors.published.univfd import UnivFD
@@ -44,6 +48,11 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "clipbased-latent10k": lambda: ClipBased(_tower(quick=False, projected=False), features=128),
     "d3": lambda: D3(_tower(quick=True, projected=False), width=128),
     "c2p-clip": _c2p,
+    "commfor-224": lambda: CommunityForensics(224, depth=3),
+    "commfor-384": lambda: CommunityForensics(384, depth=3),
+    "drct-convnext-sdv14": lambda: DrctConvNeXt(depths=(1, 1, 2, 1), dims=(32, 64, 128, 256)),
+    "bfree": lambda: BFree(depth=2, embed_dim=64, num_heads=2),
+    "dda": lambda: DDA(depth=2, embed_dim=64, num_heads=2),
 }
 
 

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from cnndetect.detectors.published import c2pclip, clipbased, d3, gramnet, ladeda, nodown, npr, rine, safe, univfd
+from cnndetect.detectors.published import (
+    bfree,
+    c2pclip,
+    clipbased,
+    commfor,
+    d3,
+    dda,
+    drct,
+    gramnet,
+    ladeda,
+    nodown,
+    npr,
+    rine,
+    safe,
+    univfd,
+)
 from cnndetect.detectors.published.record import Published
 
-_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3)
+_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda)
 
 PUBLISHED: dict[str, Published] = {record.name: record for adapter in _ADAPTERS for record in adapter.RECORDS}
