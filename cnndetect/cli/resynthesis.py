@@ -22,6 +22,7 @@ _SETTINGS = (
     ("--fade", float, 1.0, "weight of the last level against the one below; 1: fully grown"),
     ("--noise", float, 0.0, "standard deviation added to the encoder's maps"),
     ("--steps", int, 900, "of training, 16 crops each"),
+    ("--lr", float, 2e-3, "learning rate of the first third"),
     ("--energy", float, 5.0, "weight of the local contrast"),
     ("--adversarial", float, 0.02, "weight of the patch critic"),
 )
@@ -42,7 +43,7 @@ def driven_options(command: Callable) -> Callable:
 
 
 def train_driven(
-    family: str, photos: Path, split: str | None, out: Path, *, seed: int, device: str, settings: dict[str, Any]
+    family: str, photos: Path, split: str | None, out: Path, *, seed: int, device: str, start: Path | None, settings: dict[str, Any]
 ) -> dict[str, object]:  # fmt: skip
     """Train one decoder on photographs and write its weights and record."""
     import torch
@@ -59,7 +60,7 @@ def train_driven(
     categories = tuple(settings["categories"] or ())
     config = DrivenConfig(family, seed=seed, categories=categories, **chosen)
     files = free_crops(photos) or files_of(photos, split or "train", categories)
-    path = train(Photographs(files, settings["cache"]), config, Job(out, device=device, log_steps=50, checkpoint_seconds=60))
+    path = train(Photographs(files, settings["cache"]), config, Job(out, device=device, log_steps=50, checkpoint_seconds=60, start=start))
     write_record(load_painter(path), out / "record.json", photographs=len(files))
     return {"weights": str(path), "photographs": len(files)}
 

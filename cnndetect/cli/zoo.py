@@ -93,7 +93,7 @@ def train(
     With --from photographs an encoder drives its decoder, and both learn to give photographs of 256 px back.
     """
     if source == "photographs":
-        _print(train_driven(family, photos, split, out, seed=seed, device=device, settings=settings))
+        _print(train_driven(family, photos, split, out, seed=seed, device=device, start=start, settings=settings))
         return
     given = [name for name, value in settings.items() if value is not None]
     if given:
