@@ -90,9 +90,9 @@ def find_suites(name: str | Path) -> list[Suite]:
         root = hub_suite(str(name))
         return [Suite(_plain(root.name), 0, _found(root))]
     path = Path(name)
-    if str(name) in set_rows() and not path.exists():
+    if str(name) in set_rows() and not packs.exists(path):
         return [_of_row(str(name))]
-    if not path.exists():
+    if not packs.exists(path):
         near = difflib.get_close_matches(str(name), ["all", MINI, *SUITES, *set_rows()], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise LayoutError(

@@ -102,7 +102,7 @@ def find_images(given: Sequence[str]) -> list[Path | bytes]:
 
     Raises LayoutError for a folder without images, and for a pattern that nothing fits.
     """
-    from cnndetect.images import list_images
+    from cnndetect.images import list_images, packs
 
     found: list[Path | bytes] = []
     for word in given:
@@ -110,7 +110,7 @@ def find_images(given: Sequence[str]) -> list[Path | bytes]:
             found.append(sys.stdin.buffer.read())
             continue
         path = Path(word)
-        if path.is_dir():
+        if packs.is_dir(path):
             here = list_images(path)
             if not here:
                 raise LayoutError(f"{path} holds no images. Expected files such as a.png or b.jpg in it or below it.")

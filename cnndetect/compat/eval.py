@@ -18,6 +18,7 @@ from cnndetect.data.official.catalog import DATASETS
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import CnndetectError, LayoutError, ProtocolError
 from cnndetect.files import write_whole
+from cnndetect.images import packs
 from cnndetect.scoring.scores import read_scores
 from cnndetect.transforms.degrade import DEGRADATIONS
 
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             rerun=options.rerun,
         )
         sets = [TestSet(val, options.dataroot / val) for val in options.vals]
-        absent = [test_set.name for test_set in sets if not test_set.root.is_dir()]
+        absent = [test_set.name for test_set in sets if not packs.is_dir(test_set.root)]
         if len(absent) == len(sets):
             raise LayoutError(f"{options.dataroot} holds none of {', '.join(options.vals)}. Expected folders of these names.")
         detector = load_model(options.model_path, use_cpu=options.gpu_ids == "-1")

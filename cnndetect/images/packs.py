@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -51,12 +52,12 @@ def find(path: str | Path) -> Packed | None:
 
 def exists(path: Path) -> bool:
     """Whether there is such a file or folder, packed or not."""
-    return path.exists() or is_dir(path) or find(path) is not None
+    return os.path.exists(path) or is_dir(path) or find(path) is not None
 
 
 def is_dir(path: Path) -> bool:
     """Whether this is a folder, packed or not."""
-    if path.is_dir():
+    if os.path.isdir(path):
         return True
     place = _place(path)
     return place is not None and (not place[1] or any(name.startswith(f"{place[1]}/") for name in place[0]))
@@ -64,7 +65,7 @@ def is_dir(path: Path) -> bool:
 
 def child_folders(path: Path) -> list[Path]:
     """The folders right below a folder, packed or not, sorted. Raises OSError."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return sorted({path / name.partition("/")[0] for name in _below(path) if "/" in name})
     found = {child for child in path.iterdir() if child.is_dir()}
     return sorted(found | {child.with_name(child.name.removesuffix(SUFFIX)) for child in path.glob(f"*{SUFFIX}")})
@@ -72,7 +73,7 @@ def child_folders(path: Path) -> list[Path]:
 
 def files_below(path: Path) -> list[Path]:
     """Every file of a packed folder, at any depth; none for a folder that is not packed."""
-    return [] if path.is_dir() else [path / name for name in _below(path)]
+    return [] if os.path.isdir(path) else [path / name for name in _below(path)]
 
 
 def read(path: Path) -> bytes:
@@ -100,17 +101,17 @@ def write(target: str | Path, entries: dict[str, tuple[str, bytes, str]]) -> Pat
 
 def _place(path: Path) -> tuple[dict[str, Packed], str] | None:
     """The pack that stands for a folder at or above ``path``, and the name inside."""
-    if path.exists():
+    if os.path.exists(path):
         return None
     for folder in (path, *path.parents):
         if not folder.name:
             return None
         file = folder.with_name(folder.name + SUFFIX)
-        if file.is_file() and not folder.exists():
+        if os.path.isfile(file) and not os.path.exists(folder):
             status = file.stat()
             inside = path.relative_to(folder).as_posix()
             return _opened(file, status.st_mtime_ns, status.st_size), "" if inside == "." else inside
-        if folder.exists():
+        if os.path.exists(folder):
             return None
     return None
 

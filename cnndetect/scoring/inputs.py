@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnndetect.errors import ImageError, LayoutError
-from cnndetect.images import EXTENSIONS, is_tensor, list_images, refused
+from cnndetect.images import EXTENSIONS, is_tensor, list_images, packs, refused
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _path(given_path: str | os.PathLike[str]) -> Given:
     scheme, colon, _ = text.partition(":/")
     if colon and len(scheme) > 1 and scheme.isalnum() and not Path(text).exists():
         raise ImageError(f"{text} is an address. Expected a local file; download it first, and pass its path or its bytes.")
-    if os.path.isdir(text):
+    if packs.is_dir(Path(text)):
         found = list_images(text)
         if not found:
             raise LayoutError(f"{text} holds no images. Expected files such as a.png or b.jpg in it or below it.")

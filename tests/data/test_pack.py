@@ -110,3 +110,19 @@ def test_what_webp_would_change_is_not_packed(tmp_path) -> None:
     Image.fromarray(image).save(tmp_path / "t" / "x" / "grey.png")
     pack_suite(tmp_path / "t", tmp_path / "out2", progress=False)
     assert np.array_equal(np.asarray(open_image(tmp_path / "out2" / "x" / "grey.png"))[..., 0], image)
+
+
+def test_packed_paths_are_taken_wherever_a_folder_is(both, capsys) -> None:
+    from cnndetect import score
+    from cnndetect.cli.score import find_images
+
+    plain, packed = both
+    folder, file = packed / "crn" / "1_fake", packed / "crn" / "1_fake" / "lake__0.png"
+    assert [path.name for path in find_images([str(folder)])] == [f"lake__{k}.png" for k in range(3)]
+
+    def brightness(images):
+        return images.mean(dim=(1, 2, 3))
+
+    assert np.array_equal(score(folder, detector=brightness), score(plain / "crn" / "1_fake", detector=brightness))
+    assert score(file, detector=brightness) == score(plain / "crn" / "1_fake" / "lake__0.png", detector=brightness)
+    assert [one.name for one in find_suites(packed / "san")[0].sets] == ["car"] and scan(packed / "san")[0].relative == "car/0_real/0.png"
