@@ -140,3 +140,29 @@ def test_a_place_for_browsers_is_said_to_be_one(tmp_path: Path, monkeypatch: pyt
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="tiny-ladeda-wildrf"):
         load("tiny-ladeda-wildfr", device="cpu")
+
+
+def test_keras_arrays_find_their_layers_whatever_their_numbers(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    record = PUBLISHED["mesoinception4-deepfakes"]
+    wanted = fill(record.build().state_dict())
+    convolutions = ["stages.0.convolution.first"]
+    convolutions += [f"stages.0.convolution.{kind}.{branch}" for branch in range(3) for kind in ("reduce", "wide")]
+    convolutions += [name.replace("stages.0", "stages.1") for name in convolutions]
+    convolutions += ["stages.2.convolution", "stages.3.convolution"]
+    names = {"conv2d": convolutions, "batch_normalization": [f"stages.{index}.norm" for index in range(4)], "dense": ["hidden", "fc"]}
+    parts = {"weight": "kernel:0", "bias": "bias:0"}
+    norms = {"weight": "gamma:0", "bias": "beta:0", "running_mean": "moving_mean:0", "running_var": "moving_variance:0"}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for kind, layers in names.items():
+            for number, ours in enumerate(layers, start=7):  # so that 10 comes after 9
+                for part, theirs in (norms if kind == "batch_normalization" else parts).items():
+                    value = wanted[f"{ours}.{part}"].numpy()
+                    turned = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T if value.ndim == 2 else value
+                    file[f"{kind}_{number}/{kind}_{number}/{theirs}"] = turned
+    network = record.build()
+    loading.fill(network, record, loading.read_state(tmp_path / "a.h5"), source="a.h5")
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, wanted[name]), name
+    with pytest.raises(WeightsError, match="16 layers called conv2d"):
+        loading.fill(PUBLISHED["meso4-deepfakes"].build(), PUBLISHED["meso4-deepfakes"], loading.read_state(tmp_path / "a.h5"), source="a")

@@ -12,6 +12,7 @@ from cnndetect.detectors.published import (
     drct,
     gramnet,
     ladeda,
+    mesonet,
     nodown,
     npr,
     rine,
@@ -20,6 +21,6 @@ from cnndetect.detectors.published import (
 )
 from cnndetect.detectors.published.record import Published
 
-_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda)
+_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda, mesonet)
 
 PUBLISHED: dict[str, Published] = {record.name: record for adapter in _ADAPTERS for record in adapter.RECORDS}

@@ -48,7 +48,7 @@ def fill(network: nn.Module, record: Published, state: State, *, source: str) ->
         raise WeightsError(
             f"{source} has a key that is no parameter's name: {strange[0][:80]!r}. Expected names of {record.title}; do not use this file."
         )
-    renamed = {record.renamed(key): value for key, value in state.items()}
+    renamed = record.convert(state) if record.convert else {record.renamed(key): value for key, value in state.items()}
     if len(renamed) != len(state):
         raise WeightsError(f"{source} names one tensor of {record.title} twice. Expected each once; fetch it again.")
     part = network.get_submodule(record.part) if record.part else network

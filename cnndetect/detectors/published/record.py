@@ -50,6 +50,7 @@ class Published:
     part: the attribute of the network that the file fills, "" for all of it.
     prepare: what happens to an image, an Input or a function of the adapter; words: the same for tables.
     output: a name of adapter.OUTPUTS.  prefixes: of keys, (in the file, in the network), the first that fits counts.
+    convert: the file's whole state to the network's, for the layout of another framework; prefixes are not used then.
     extra: what must be installed besides, None where nothing.  progan_only: whether it saw ProGAN images alone.
     compared: largest difference of logits from the authors' own code on the same weights and images, relative where they
     are above 1, which a test holds; or why it was not compared.
@@ -69,6 +70,7 @@ class Published:
     output: str = "logit"
     words: str = ""
     prefixes: tuple[tuple[str, str], ...] = ()
+    convert: Callable[[State], State] | None = field(default=None, repr=False)
     part: str = ""
     extra: str | None = None
     backbone: str | None = None
