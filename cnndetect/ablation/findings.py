@@ -107,7 +107,7 @@ def judge(claim: Claim, grid: Grid) -> Finding:
     value = float(sum(one.mean() for one in by_seed))
     if not rows[0][0].enough(columns):
         return Finding(claim, Interval(value, float("nan"), float("nan")), seeds)
-    images = spread(sum(factor * row.changes(columns) for row, factor in rows))
+    images = spread(np.sum([factor * row.changes(columns) for row, factor in rows], axis=0))
     parts = [(images.error**2, images.freedom)] if images.error else []
     parts += [(one.var(ddof=1) / len(one), len(one) - 1) for one in by_seed if len(one) > 1 and one.var(ddof=1) > 0]
     variance = sum(part for part, _ in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -97,7 +98,7 @@ def score(runs: Path, suite: str | None, results: Path, protocol: str, only: str
 @click.option("--suite", metavar="NAME", help="needed where the results are of several suites")
 @shared.protocol
 @shared.draws()
-def page(**given: object) -> None:
+def page(**given: Any) -> None:
     """Write the page about runs and results, and its figures."""
     from cnndetect.ablation.page import PageOptions, make_page
 

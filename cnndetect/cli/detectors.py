@@ -73,7 +73,8 @@ def info(name: str, as_json: bool) -> None:
     from cnndetect.detectors.published.catalogue import PUBLISHED
     from cnndetect.detectors.records import registered
 
-    record = lookup("detector", {**registered(), **official_names(), **PUBLISHED}, name)
+    records: dict[str, Any] = {**registered(), **official_names(), **PUBLISHED}
+    record = lookup("detector", records, name)
     fields = asdict(record) if isinstance(record, OfficialRecord) else record.as_plain()
     if as_json:
         return shared.print_json(fields)

@@ -55,7 +55,7 @@ def train_driven(
     from cnndetect.zoo.resynthesis.training import train
 
     torch.set_flush_denormal(True)
-    defaults = {name[2:].replace("-", "_"): default for name, _, default, _ in _SETTINGS}
+    defaults: dict[str, Any] = {name[2:].replace("-", "_"): default for name, _, default, _ in _SETTINGS}
     chosen = {name: default if settings[name] is None else settings[name] for name, default in defaults.items()}
     categories = tuple(settings["categories"] or ())
     config = DrivenConfig(family, seed=seed, categories=categories, **chosen)

@@ -135,8 +135,8 @@ def _rows(images: Sequence[Path | bytes], detector: Detector, threshold: float |
             name = STDIN if isinstance(given, bytes) else str(given)
             if scored.error is not None:
                 tqdm.write(f"failed: {scored.error}", file=sys.stderr)
-            known = threshold is not None and scored.error is None
-            yield Row(name, scored, ("fake" if scored.logit > threshold else "real") if known else None)
+            label = None if threshold is None or scored.error is not None else "fake" if scored.logit > threshold else "real"
+            yield Row(name, scored, label)
 
 
 def _line(row: Row, as_logit: bool) -> str:

@@ -66,8 +66,8 @@ def photos(packages: Path | None, folder: Path | None, per_photo: int | None, ha
 
     if (packages is None) is (folder is None):
         raise ProtocolError(f"Got --packages {packages} and --folder {folder}. Expected one of them.")
-    source = free_photos(packages, halves=halves) if packages else own_photos(folder)
-    limits = {} if per_photo is None else {"generators": per_photo, "suite": per_photo, "overlapping": True}
+    source = free_photos(packages, halves=halves) if packages else own_photos(str(folder))
+    limits: dict[str, Any] = {} if per_photo is None else {"generators": per_photo, "suite": per_photo, "overlapping": True}
     records = write_crops(source, out, **limits)
     path = out / "attribution.json"
     path.write_text(json.dumps(records, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -179,7 +179,7 @@ def build_suite(
     from cnndetect.zoo.build import train_missing
     from cnndetect.zoo.registry import ELEVEN
 
-    made = list(generators)
+    made: list[str | Path] = list(generators)
     if not made or families:
         wanted = families or ELEVEN
         made += train_missing(photos / "generators", work or out.parent / "generators", wanted, recipe=recipe, device=device)

@@ -85,7 +85,7 @@ def from_model(
     >>> from_model(nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), name="mine", resize=(32, 32), output="real-fake").name
     'mine'
     """
-    prepare = Input(resize, crop, tuple(mean), tuple(std), resampling)
+    prepare = Input(resize, crop, mean, std, resampling)
     if isinstance(model, nn.Module):
         model.to(device).eval()
     adapter = Adapter(model, prepare, output)

@@ -142,12 +142,12 @@ def _from_file(path: Path, device: str) -> Detector:
     digest = sha256_of(path)
     record = record_beside(path, digest)
     if path.suffix.lower() == ".json":
-        network, members = _fusion(path, device)
+        fusion, members = _fusion(path, device)
         if record:
-            return _recorded(name, network, record, device)
+            return _recorded(name, fusion, record, device)
         known, fitted = [member.progan_only for member in members], read_fusion(path)
         return Detector(
-            name=name, network=network, threshold_logit=fitted.threshold_logit, temperature=fitted.temperature, weights_sha256=digest,
+            name=name, network=fusion, threshold_logit=fitted.threshold_logit, temperature=fitted.temperature, weights_sha256=digest,
             progan_only=None if None in known else all(known), device=device, record=asdict(fitted),
         )  # fmt: skip
     network = _network(path, record.network if record else None)

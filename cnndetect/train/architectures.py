@@ -51,8 +51,8 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
     if init == "random":
         return network, f"random (seed {seed}), {fresh_fc}"
     if init == "imagenet":
-        weights = lookup("architecture with ImageNet weights", {**IMAGENET, **PACKAGED}, arch)
-        words, state = weights() if callable(weights) else (weights, _download(weights))
+        lookup("architecture with ImageNet weights", {**IMAGENET, **PACKAGED}, arch)
+        words, state = PACKAGED[arch]() if arch in PACKAGED else (IMAGENET[arch], _download(IMAGENET[arch]))
         _load(network, state, source=words)
         return network, f"imagenet ({words}), {fresh_fc}"
 

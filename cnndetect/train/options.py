@@ -74,7 +74,7 @@ class Flag:
 class _NoneOr(click.ParamType):
     """A number, or the word "none"."""
 
-    def __init__(self, kind: type) -> None:
+    def __init__(self, kind: Any) -> None:
         self.kind, self.name = kind, f"{kind.__name__}|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -190,7 +190,7 @@ def _fields(record: type) -> list[tuple[str, Any, Any]]:
     return [(field.name, hints[field.name], field.default) for field in dataclasses.fields(record)]
 
 
-def _record(kind: Any) -> type | None:
+def _record(kind: Any) -> Any:
     """The dataclass that an annotation names, None for any other."""
     return next((one for one in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(one) and not _arguments(kind)), None)
 

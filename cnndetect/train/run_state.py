@@ -76,7 +76,7 @@ def start_or_resume(
 
     grow: the data may have more classes than before (growth.py).
     """
-    facts = {"data": {split: describe(found) for split, found in samples.items()}, "processes": world.size}
+    facts: dict[str, Any] = {"data": {split: describe(found) for split, found in samples.items()}, "processes": world.size}
     path = config.folder / LAST
     state = load_checkpoint(path) if path.is_file() else None
     if state is not None:

@@ -117,7 +117,7 @@ def _floor_crop(array: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def _norm_words(mean: tuple[float, ...], std: tuple[float, ...]) -> str:
-    known = {
+    known: dict[tuple[tuple[float, ...], tuple[float, ...]], str] = {
         (IMAGENET_MEAN, IMAGENET_STD): "ImageNet mean and deviation",
         (CLIP_MEAN, CLIP_STD): "CLIP mean and deviation",
         ((0, 0, 0), (1, 1, 1)): "[0, 1]",

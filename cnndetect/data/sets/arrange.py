@@ -145,7 +145,8 @@ def _class_names(metadata: Mapping[bytes, bytes] | None, label: str) -> list[str
 
 def _samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Members that follow each other and share a name up to the first dot."""
-    key, parts = "", {}
+    key = ""
+    parts: dict[str, bytes] = {}
     with _readable(file, "a WebDataset tar"), tarfile.open(file, "r:*") as archive:
         for member in archive:
             body = archive.extractfile(member)

@@ -22,7 +22,7 @@ class ClipBased(nn.Module):
         self.head.fc = nn.Linear(features, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head.fc(F.normalize(self.visual(images), dim=1)).squeeze(1)
+        return self.head.get_submodule("fc")(F.normalize(self.visual(images), dim=1)).squeeze(1)
 
 
 def _build() -> ClipBased:

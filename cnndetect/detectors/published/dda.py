@@ -25,11 +25,13 @@ class LowRank(nn.Module):
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
         self.original_layer, self.lora = layer, nn.Module()
-        self.lora.lora_A = nn.Parameter(torch.zeros(RANK, layer.in_features))
-        self.lora.lora_B = nn.Parameter(torch.zeros(layer.out_features, RANK))
+        self.lora.register_parameter("lora_A", nn.Parameter(torch.zeros(RANK, layer.in_features)))
+        self.lora.register_parameter("lora_B", nn.Parameter(torch.zeros(layer.out_features, RANK)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.original_layer(x) + F.linear(F.linear(x, self.lora.lora_A), self.lora.lora_B) * (ALPHA / RANK)
+        return self.original_layer(x) + F.linear(F.linear(x, self.lora.get_parameter("lora_A")), self.lora.get_parameter("lora_B")) * (
+            ALPHA / RANK
+        )
 
 
 class DDA(nn.Module):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -173,4 +174,5 @@ def _norm(kind: str, width: int) -> nn.Module:
 def _activate(x: Tensor, kind: str) -> Tensor:
     if kind.startswith("leaky-"):
         return F.leaky_relu(x, float(kind.removeprefix("leaky-")))
-    return {"relu": F.relu, "elu": F.elu, "gelu": F.gelu, "silu": F.silu}[kind](x)
+    functions: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "elu": F.elu, "gelu": F.gelu, "silu": F.silu}
+    return functions[kind](x)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -81,7 +81,9 @@ def load_painter(path: str | Path, *, device: str = "cpu") -> Painter:
         content = torch.load(path, map_location=device, weights_only=True)
         if content["mode"] != MODE:
             raise KeyError("mode")
-        described = {key: tuple(value) if isinstance(value, list) else value for key, value in content["config"].items() if key != "start"}
+        described: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in content["config"].items() if key != "start"
+        }
         config = DrivenConfig(**described)
         network = Resynthesiser(config)
         network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()})
@@ -89,7 +91,7 @@ def load_painter(path: str | Path, *, device: str = "cpu") -> Painter:
         raise WeightsError(
             f"{path} cannot paint photographs. Expected a {WEIGHTS} made by: cnndetect zoo train FAMILY --from photographs ({error})"
         ) from error
-    network = cast(Resynthesiser, network.to(device, memory_format=torch.channels_last).eval())
+    network = cast(Resynthesiser, network.to(device=torch.device(device)).to(memory_format=torch.channels_last).eval())  # type: ignore[call-overload]
     return Painter(network, config, int(content["step"]), device, _last_line(Path(path).with_name("log.jsonl")))
 
 

@@ -72,7 +72,7 @@ def train(photos: Photographs, config: DrivenConfig, job: Job) -> Path:
             critic_adam.step()
         return {"l1": l1, "energy": energy, "sharpness": sharpness(ours[0].detach(), theirs[0])}
 
-    state = {"network": network, "critic": critic, "adam": adam, "critic_adam": critic_adam}
+    state: dict[str, nn.Module | torch.optim.Optimizer] = {"network": network, "critic": critic, "adam": adam, "critic_adam": critic_adam}
     checkpoint = run(job, config.steps, step, state, config=config, seed=config.seed)
     return export(checkpoint, job.out / WEIGHTS)
 
