@@ -65,9 +65,9 @@ def test_scores_are_the_same_and_stored_ones_are_trusted(tmp_path) -> None:
     from drawn_suite import brightness, named
 
     again = run(tmp_path / "b" / "s", tmp_path / "r", named(lambda images: (calls.append(1), brightness(images))[1]))
-    assert [x.metrics for x in first.results] == [x.metrics for x in again.results] and calls == []
+    assert [repr(x.metrics) for x in first.results] == [repr(x.metrics) for x in again.results] and calls == []
     fresh = run(tmp_path / "b" / "s", tmp_path / "other")
-    assert [x.metrics for x in first.results] == [x.metrics for x in fresh.results]
+    assert [repr(x.metrics) for x in first.results] == [repr(x.metrics) for x in fresh.results]
 
 
 def test_changed_bytes_change_the_fingerprint(both) -> None:
