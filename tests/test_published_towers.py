@@ -13,6 +13,7 @@ from torch import nn
 
 from cnndetect.detectors.adapter import Adapter
 from cnndetect.detectors.published import loading
+from cnndetect.detectors.published.aide import Aide
 from cnndetect.detectors.published.bfree import BFree
 from cnndetect.detectors.published.c2pclip import C2PClip
 from cnndetect.detectors.published.catalogue import PUBLISHED
@@ -51,6 +52,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "commfor-224": lambda: CommunityForensics(224, depth=3),
     "commfor-384": lambda: CommunityForensics(384, depth=3),
     "drct-convnext-sdv14": lambda: DrctConvNeXt(depths=(1, 1, 2, 1), dims=(32, 64, 128, 256)),
+    "aide-progan": lambda: Aide(depths=(1, 1, 1, 0), dims=(8, 16, 32, 3072)),
     "bfree": lambda: BFree(depth=2, embed_dim=64, num_heads=2),
     "dda": lambda: DDA(depth=2, embed_dim=64, num_heads=2),
 }
@@ -68,7 +70,7 @@ def filled(name: str) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name == "aide-progan" else ()) for name in SMALL])
 def test_a_small_tower_gives_the_logits_of_the_authors_code(name: str) -> None:
     wanted = EXPECTED[name]["logits"]
     adapter = Adapter(filled(name), PUBLISHED[name].prepare, PUBLISHED[name].output)

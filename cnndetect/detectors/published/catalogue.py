@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnndetect.detectors.published import (
+    aide,
     bfree,
     c2pclip,
     clipbased,
@@ -21,6 +22,6 @@ from cnndetect.detectors.published import (
 )
 from cnndetect.detectors.published.record import Published
 
-_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda, mesonet)
+_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda, aide, mesonet)
 
 PUBLISHED: dict[str, Published] = {record.name: record for adapter in _ADAPTERS for record in adapter.RECORDS}
