@@ -155,7 +155,7 @@ def test_suites_are_found_by_folder_in_the_papers_order(tmp_path, monkeypatch) -
     assert [s.name for s in find_suites(tmp_path / "mini" / "san")[0].sets] == ["san"]  # flat: a suite of one
     monkeypatch.setenv("CNNDETECT_MINI", str(tmp_path / "nowhere"))
     assert list_suites() == []
-    with pytest.raises(LayoutError, match="holds no test set"):
+    with pytest.raises(LayoutError, match="mini is not installed"):
         find_suites("mini")
 
 
