@@ -35,10 +35,13 @@ class Spectrum:
     """Mean magnitude over the images of one class. magnitude: [S, S], zero frequency at [S // 2, S // 2].
 
     Scaled so that white noise of deviation d (in grey levels) has magnitude d in the root mean square, at every size.
+    windowed: the same of residuals under a Hann window, whose borders leave no cross; peaks are looked for in it. None where it
+    was not made.
     """
 
     magnitude: np.ndarray
     count: int
+    windowed: np.ndarray | None = None
 
     @property
     def log(self) -> np.ndarray:
@@ -84,14 +87,30 @@ def mean_spectrum(images: Iterable[np.ndarray], *, size_px: int) -> Spectrum:
     >>> mean_spectrum([np.zeros((20, 24, 3), np.uint8)], size_px=16).count
     1
     """
-    total, count = np.zeros((size_px, size_px)), 0
+    total, windowed, count = np.zeros((size_px, size_px)), np.zeros((size_px, size_px)), 0
+    window = hann(size_px)
     for array in images:
         if min(array.shape[:2]) >= size_px:
-            total += magnitude(_middle(residual(array), size_px))
+            plane = _middle(residual(array), size_px)
+            total += magnitude(plane)
+            windowed += magnitude(plane * window)
             count += 1
     if not count:
         raise ImageError(f"No image has {size_px}x{size_px} px. Choose a smaller size_px; nothing is resized.")
-    return Spectrum(total / count, count)
+    return Spectrum(total / count, count, windowed / count)
+
+
+def hann(size_px: int) -> np.ndarray:
+    """Window of a square, 0 along the border, scaled so that white noise keeps its power: [S, S].
+
+    The Fourier transform joins opposite borders; where they do not meet, a step runs along both axes of the spectrum.
+
+    >>> window = hann(8)
+    >>> float(window[0].max()), round(float(np.mean(window**2)), 12)
+    (0.0, 1.0)
+    """
+    one = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size_px) / size_px)
+    return np.outer(one, one) / np.mean(one**2)
 
 
 def log_ratio(fake: Spectrum, real: Spectrum) -> np.ndarray:
@@ -99,6 +118,16 @@ def log_ratio(fake: Spectrum, real: Spectrum) -> np.ndarray:
     if fake.magnitude.shape != real.magnitude.shape:
         raise ImageError(f"Got spectra of {fake.magnitude.shape} and {real.magnitude.shape}. Make both with one size_px.")
     return fake.log - real.log
+
+
+def peaks_between(fake: Spectrum, real: Spectrum) -> list[Peak]:
+    """Where the fakes stand out from the reals, the strongest first; without the cross that borders leave.
+
+    Raises ImageError where a spectrum was made without its window.
+    """
+    if fake.windowed is None or real.windowed is None:
+        raise ImageError("Peaks need spectra under a window. Make both with mean_spectrum.")
+    return find_peaks(log_ratio(Spectrum(fake.windowed, fake.count), Spectrum(real.windowed, real.count)))
 
 
 def frequencies(size_px: int) -> np.ndarray:

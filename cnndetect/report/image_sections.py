@@ -10,7 +10,7 @@ from cnndetect.analysis.explain import Explanation, explain
 from cnndetect.analysis.fakeness import Correlation, Known, Ranked, correlations, quality_measures, ranked
 from cnndetect.analysis.set_spectra import Known as KnownSpectra
 from cnndetect.analysis.set_spectra import set_spectra
-from cnndetect.analysis.spectra import Spectrum, find_peaks, log_ratio, radial_profile
+from cnndetect.analysis.spectra import Spectrum, peaks_between, radial_profile
 from cnndetect.bench.suites import TestSet
 from cnndetect.data.folders import evenly
 from cnndetect.detectors.base import Detector
@@ -141,7 +141,7 @@ def _sets(inputs: Inputs, detector: str | None = None) -> list[TestSet]:
 
 
 def _peaks(real: Spectrum, fake: Spectrum) -> list[tuple[float, float, float]]:
-    return [(peak.down, peak.right, peak.factor) for peak in find_peaks(log_ratio(fake, real))]
+    return [(peak.down, peak.right, peak.factor) for peak in peaks_between(fake, real)]
 
 
 def _sheet(name: str, images: list[Ranked], detector: str = "") -> Drawing:

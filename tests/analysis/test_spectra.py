@@ -16,6 +16,7 @@ from cnndetect.analysis.spectra import (
     log_ratio,
     magnitude,
     mean_spectrum,
+    peaks_between,
     radial_profile,
     residual,
     upsampling_copies,
@@ -166,3 +167,27 @@ def test_small_images_have_no_part_and_are_not_resized() -> None:
         mean_spectrum([small, large], size_px=64)
     with pytest.raises(ImageError, match="nearest, bilinear, transposed"):
         upsampling_response(0.5, 2, "bicubic")
+
+
+def stepped(seed: int, *, step: float) -> np.ndarray:
+    """Noise under a slope: opposite borders do not meet."""
+    rng = np.random.default_rng(seed)
+    slope = np.zeros((64, 64))
+    slope[:, :3] += step
+    return np.repeat(np.clip(rng.normal(120, 6, (64, 64)) + slope, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_borders_give_no_peaks_and_a_lattice_does() -> None:
+    real = mean_spectrum([stepped(seed, step=0) for seed in range(40)], size_px=64)
+    bordered = mean_spectrum([stepped(seed, step=60) for seed in range(40, 80)], size_px=64)
+    on_axes = [peak for peak in find_peaks(log_ratio(bordered, real)) if 0.0 in (peak.down, peak.right)]
+    assert on_axes and peaks_between(bordered, real) == []
+    dots = np.zeros((64, 64, 1), np.uint8)
+    dots[::4, ::4] = 12
+    latticed = mean_spectrum([stepped(seed, step=60) + dots for seed in range(40, 80)], size_px=64)
+    found = {(peak.down, peak.right) for peak in peaks_between(latticed, real)}
+    assert found and all(value % 0.25 == 0 for peak in found for value in peak)
+    with pytest.raises(ImageError, match="window"):
+        peaks_between(Spectrum(real.magnitude, 1), real)
+    others = mean_spectrum([stepped(seed, step=0) for seed in range(80, 120)], size_px=64)
+    assert peaks_between(others, real) == [], "reals against reals"
