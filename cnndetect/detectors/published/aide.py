@@ -49,11 +49,12 @@ class Aide(nn.Module):
         self.fc.fc1, self.fc.fc2 = nn.Linear(2048 + 256, 1024), nn.Linear(1024, 2)
 
     def forward(self, images: Tensor) -> Tensor:
-        smooth, busy, smooth2, busy2 = (self.hpf.hpf(images[:, index]) for index in range(4))
+        smooth, busy, smooth2, busy2 = (self.hpf.get_submodule("hpf")(images[:, index]) for index in range(4))
         noise = (self.model_min(smooth) + self.model_max(busy) + self.model_min(smooth2) + self.model_max(busy2)) / 4
         seen = self.openclip_convnext_xxl(_for_clip(images[:, 4])).mean(dim=(2, 3))  # [N, 3072]
         features = torch.cat([self.convnext_proj(seen), noise], dim=1)
-        return self.fc.fc2(F.gelu(self.fc.fc1(features)))
+        fc1, fc2 = self.fc.get_submodule("fc1"), self.fc.get_submodule("fc2")
+        return fc2(F.gelu(fc1(features)))
 
 
 def prepare(array: np.ndarray) -> Tensor:
