@@ -26,6 +26,7 @@ from cnndetect.data.folders import scan
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError, LayoutError, ProtocolError, UnknownNameError
 from cnndetect.files import plain
+from cnndetect.images import open_image
 from cnndetect.metrics import average_precision
 from cnndetect.scoring.batches import Conditions, score_set
 from cnndetect.scoring.provenance import Provenance
@@ -235,7 +236,7 @@ def test_the_embedded_suite_is_installed() -> None:
     for test_set in mini.sets:
         samples = scan(test_set.root)
         assert min(sum(s.label == 0 for s in samples), sum(s.label == 1 for s in samples)) >= 100
-        assert all(s.path.exists() for s in samples)
+        assert all(open_image(s.path).size == (128, 128) for s in (samples[0], samples[-1]))
 
 
 @pytest.mark.parametrize("degradation", ["none", "noise_5"])
