@@ -60,6 +60,8 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
 
 def filled(name: str) -> nn.Module:
     """The small network with the drawn weights that the authors' one had, by the authors' names."""
+    if name in ("commfor-224", "commfor-384", "drct-convnext-sdv14", "aide-progan", "bfree", "dda"):
+        pytest.importorskip("timm")
     network, record = SMALL[name](), PUBLISHED[name]
     part = network.get_submodule(record.part) if record.part else network
     theirs = {record.named_by_authors(key): value for key, value in part.state_dict().items()}
