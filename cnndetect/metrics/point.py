@@ -163,6 +163,8 @@ def fit_threshold(labels: ArrayLike, logits: ArrayLike) -> float:
     best = np.flatnonzero(gain == gain.max())
     cut = ends[best[(len(best) - 1) // 2]]
     above, below = ranking.logits[cut], ranking.logits[cut + 1]
+    if np.isinf(above) and np.isinf(below):
+        return 0.0  # a cut between -inf and +inf: any number is midway
     return float(above + (below - above) / 2)
 
 

@@ -113,3 +113,8 @@ def test_mistakes_are_named() -> None:
 
 def test_examples_run() -> None:
     assert doctest.testmod(metrics).failed == 0
+
+
+def test_a_threshold_between_failures_is_a_number() -> None:
+    assert metrics.fit_threshold([0, 1], [-np.inf, np.inf]) == 0.0
+    assert metrics.fit_threshold([0, 0, 1, 1], [-np.inf, -np.inf, np.inf, np.inf]) == 0.0
