@@ -89,6 +89,7 @@ def cells() -> dict[str, tuple[World, Measure, str]]:
     def add(table: str, name: str, world: World, measure: Measure) -> None:
         shape = "" if world.shape == "normal" else f", {world.shape}"
         words = f"{name}, {world.photographs} photographs, AP {100 * world.ap:g}, correlation {world.within:g}{shape}"
+        assert words not in found, words
         found[words] = (world, measure, table)
 
     for count, aps in ((34, (0.6, 0.8, 0.95, 0.99)), (150, (0.6, 0.95, 0.99)), (2000, (0.6, 0.99))):
@@ -111,9 +112,9 @@ def cells() -> dict[str, tuple[World, Measure, str]]:
                 add("other distributions", "paired set", World(34, ap, within, shape=shape), macro)
             add("other distributions", "macro", suite(34, 0.9, within, shape=shape), macro)
         for ap in (0.8, 0.95):
-            add("two equal detectors", "one set", World(34, ap, within), difference)
-            add("two equal detectors", "macro", suite(34, ap, within), difference)
-        add("two equal detectors", "one set", World(150, 0.95, within), difference)
+            add("two equal detectors", "difference, one set", World(34, ap, within), difference)
+            add("two equal detectors", "difference, macro", suite(34, ap, within), difference)
+        add("two equal detectors", "difference, one set", World(150, 0.95, within), difference)
         for name in ("auc", "accuracy", "accuracy_real", "accuracy_fake"):
             for ap in (0.8, 0.99):
                 add("other figures", name, World(34, ap, within), figures_of(name))
@@ -121,9 +122,9 @@ def cells() -> dict[str, tuple[World, Measure, str]]:
         add("other figures", "tpr_at_fpr_5", World(2000, 0.8, within), figures_of("tpr_at_fpr_5"))
         add("other figures", "tpr_at_fpr_1", World(2000, 0.8, within), figures_of("tpr_at_fpr_1"))
         for ap in (0.6, 0.95, 0.99):
-            add("percentile bootstrap, as it was", "paired set", World(34, ap, within), old)
+            add("percentile bootstrap, as it was", "bootstrap, paired set", World(34, ap, within), old)
         for ap in (0.8, 0.97):
-            add("percentile bootstrap, as it was", "macro", suite(34, ap, within), old)
+            add("percentile bootstrap, as it was", "bootstrap, macro", suite(34, ap, within), old)
     return found
 
 
