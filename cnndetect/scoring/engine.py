@@ -18,6 +18,7 @@ import torch
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ProtocolError
 from cnndetect.scoring.loader import Load, Loaded, loaded_ahead
+from cnndetect.scoring.memory import PIXELS_BETWEEN_TRIMS, give_back, keep_few_kernels
 from cnndetect.transforms.preprocess import normalize
 
 # A batch holds no more pixels than this; what waits for its batch holds no more than the window.
@@ -58,7 +59,13 @@ def score_batches(
     """
     if batch_size < 1:
         raise ProtocolError(f"Got batch_size={batch_size}. Expected a whole number >= 1.")
+    keep_few_kernels()
+    since_trim = 0
     for batch in grouped(loaded_ahead(images, threads=threads), batch_size=batch_size, ahead=ahead):
+        since_trim += sum(image.pixels for image in batch)
+        if since_trim > PIXELS_BETWEEN_TRIMS:
+            give_back()
+            since_trim = 0
         failed = batch[0].error
         yield [Outcome(batch[0].key, math.nan, failed)] if failed is not None else _scored(detector, batch)
 
