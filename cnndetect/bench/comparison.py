@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from cnndetect.bench.standings import differences as paired_differences
 from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, percent, points
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import ProtocolError
@@ -75,8 +75,8 @@ def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") 
 
 def differences(benchmarks: Sequence[Benchmark]) -> dict[tuple[str, str], Interval]:
     """(a, b) -> macro mean AP of a minus that of b, both without the same photographs; the better one is a."""
-    ordered = sorted(benchmarks, key=lambda one: (-one.macro.value, one.detector))
-    return {(a.detector, b.detector): a.aps.minus(b.aps) for a, b in combinations(ordered, 2)}
+    ordered: list[Benchmark] = sorted(benchmarks, key=lambda one: (-one.macro.value, one.detector))
+    return paired_differences(ordered)
 
 
 def csv_of(benchmarks: Sequence[Benchmark]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 from scipy.stats import rankdata
@@ -102,9 +104,18 @@ def standings(rows: Mapping[str, Row], *, draws: int, seed: int) -> Standings:
     return Standings(families=tuple(names), complete=tuple(complete_standings), incomplete=incomplete)
 
 
-def differences(complete: tuple[Standing, ...]) -> dict[tuple[str, str], Interval]:
+class Compared(Protocol):
+    """A detector and its APs: a Standing, or a Benchmark that has just been run."""
+
+    @property
+    def detector(self) -> str: ...
+    @property
+    def aps(self) -> Jackknife: ...
+
+
+def differences(ordered: Sequence[Compared]) -> dict[tuple[str, str], Interval]:
     """(a, b) -> macro mean AP of a minus that of b, paired: both without the same photographs. a stands above b."""
-    return {(a.detector, b.detector): a.aps.minus(b.aps) for place, a in enumerate(complete) for b in complete[place + 1 :]}
+    return {(a.detector, b.detector): a.aps.minus(b.aps) for a, b in combinations(ordered, 2)}
 
 
 def _rank_interval(aps: list[Jackknife], ranks: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
