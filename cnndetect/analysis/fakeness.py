@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.stats import rankdata
-from tqdm import tqdm
 
 from cnndetect.analysis.audit.pixels import STATISTICS, global_statistics
 from cnndetect.data.folders import Sample, scan
 from cnndetect.errors import CnndetectError, DataError
 from cnndetect.images import to_rgb_array
 from cnndetect.metrics.intervals import DRAWS, Interval, correlation_interval
+from cnndetect.progress import bar
 from cnndetect.scoring.scores import Scores
 
 SHARPNESS, FEATURES = "sharpness", "feature distance"
@@ -82,7 +82,7 @@ def quality_measures(
     done: Known = {} if known is None else known
     network = _network() if features else None
     samples: list[Sample] = []
-    for sample in tqdm(scan(root), desc=f"measure {Path(root).name}", unit="image", disable=None if progress else True, leave=False):
+    for sample in bar(scan(root), desc=f"measure {Path(root).name}", shown=progress):
         if sample.path not in done or (network is not None and done[sample.path][1] is None):
             try:
                 array = to_rgb_array(sample.path)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from cnndetect.errors import DataError
 from cnndetect.images import EXTENSIONS, open_image, packs, read_file
+from cnndetect.progress import bar
 
 
 def pack_suite(root: str | Path, dest: str | Path, *, effort: int = 6, progress: bool = True) -> dict[str, tuple[int, int]]:
@@ -39,7 +38,7 @@ def pack_folder(folder: Path, target: Path, *, effort: int = 6, progress: bool =
     """Pack one folder; its files (lists of shared reals too) keep their names. Returns bytes before and after."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     entries = {}
-    for file in tqdm(files, desc=f"packing {folder.name}", file=sys.stderr, disable=None if progress else True):
+    for file in bar(files, desc=f"packing {folder.name}", unit="file", shown=progress, leave=True):
         name, content = file.relative_to(folder).as_posix(), file.read_bytes()
         source = hashlib.sha256(content).hexdigest()
         if file.suffix.lower() in EXTENSIONS:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from cnndetect.data.folders import Sample, fingerprint, scan, spread
 from cnndetect.data.test_only import refuse_test_images
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 from cnndetect.images import to_rgb_array
 from cnndetect.progress import bar as progress_bar
 from cnndetect.scoring.engine import score_batches
@@ -38,11 +39,9 @@ class ValidationLogits:
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, labels=self.labels, logits=self.logits, origin=np.array(json.dumps(self.origin, sort_keys=True)))
-        os.replace(temporary, path)
+        content = io.BytesIO()
+        np.savez_compressed(content, labels=self.labels, logits=self.logits, origin=np.array(json.dumps(self.origin, sort_keys=True)))
+        write_whole(path, content.getvalue())
 
 
 def read_validation(path: str | Path) -> ValidationLogits:

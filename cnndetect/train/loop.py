@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from cnndetect.data.folders import Sample, spread
 from cnndetect.data.test_only import refuse_test_images
 from cnndetect.errors import WeightsError, lookup
+from cnndetect.files import sha256_of
 from cnndetect.train.architectures import ARCHITECTURES
 from cnndetect.train.board import Board, open_board, summary_writer
 from cnndetect.train.checkpoint import save_json, save_json_lines, save_weights
@@ -222,7 +222,7 @@ def _save_best(run: Run) -> str | None:
         return None
     path = run.config.folder / BEST
     save_weights(path, run.kept, note={"cnndetect": f"run {run.config.name}, epoch {run.epoch}"})
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)
 
 
 def _report(run: Run) -> None:

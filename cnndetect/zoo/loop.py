@@ -6,7 +6,6 @@ what the uninterrupted run would have drawn, and no random state needs to be sto
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
@@ -21,7 +20,7 @@ from torch import nn
 from tqdm import tqdm
 
 from cnndetect.errors import DataError
-from cnndetect.files import write_whole
+from cnndetect.files import sha256_of, write_whole
 
 Network = TypeVar("Network", bound=nn.Module)
 Step = Callable[[int, torch.Generator], Mapping[str, "torch.Tensor | float"]]
@@ -60,7 +59,7 @@ def run(job: Job, steps: int, step: Step, state: Mapping[str, nn.Module | torch.
     path = job.out / "checkpoint.pt"
     described = json.loads(json.dumps(asdict(config), default=str))  # type: ignore[call-overload]
     if job.start is not None:
-        described["start"] = hashlib.sha256(job.start.read_bytes()).hexdigest()[:16]
+        described["start"] = sha256_of(job.start)[:16]
     start = _restore(path, state, described)
     if job.start is not None and not path.exists():
         _take_networks(job.start, state)

@@ -13,12 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from cnndetect.data.sets.arrange import arrange_parquet
 from cnndetect.errors import DataError, DownloadError
 from cnndetect.files import write_whole
 from cnndetect.paths import data_root
+from cnndetect.progress import bar
 
 SCHEME, RECORD = "hf://", "hub.json"
 _ADDRESS = re.compile(r"hf://(?:datasets/)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?$")
@@ -50,7 +49,7 @@ def hub_suite(address: str, *, image: str = "image", label: str = "label", group
             record = {"repo": repo, "revision": info.sha, "licence": licence, "files": files, "done": []}
             print(f"{repo}@{info.sha}: licence {licence or 'not stated'}", file=sys.stderr)
         left = [name for name in record["files"] if name not in record["done"]]
-        for name in tqdm(left, desc=repo, unit="file", file=sys.stderr, disable=None):
+        for name in bar(left, desc=repo, unit="file", leave=True):
             shards = folder / ".shards"
             path = hub.hf_hub_download(repo, name, repo_type="dataset", revision=record["revision"], local_dir=shards, endpoint=endpoint)
             prefix = f"{record['files'].index(name):05d}-"

@@ -9,6 +9,7 @@ from cnndetect.data.official.download import download
 from cnndetect.detectors.published.loading import check_file, checked
 from cnndetect.detectors.published.record import Present, Published, WeightFile
 from cnndetect.errors import ProtocolError, WeightsError
+from cnndetect.files import write_whole
 from cnndetect.paths import official_root
 
 
@@ -81,6 +82,4 @@ def _downloaded(file: WeightFile, target: Path, progress: bool) -> None:
 
 
 def _copied(source: Path, target: Path) -> None:
-    part = target.with_name(target.name + ".part")
-    shutil.copyfile(source, part)
-    part.replace(target)
+    write_whole(target, lambda temporary: shutil.copyfile(source, temporary))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from cnndetect.data.photos import SIZE_PX, centre_square, reduce, split_files
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 from cnndetect.images import open_image
 
 NATIVE_PX = 2 * SIZE_PX
@@ -82,14 +84,16 @@ def _native(file: Path) -> Image.Image:
     return square.crop((left, left, left + NATIVE_PX, left + NATIVE_PX))
 
 
+def _save(photos: np.ndarray, path: Path) -> None:
+    with path.open("wb") as file:  # given a name, NumPy would add an ending
+        np.save(file, photos)
+
+
 def _mapped(files: Sequence[Path], cache: Path) -> tuple[np.ndarray, np.ndarray]:
     key = hashlib.sha256("\n".join(f"{file.parent.name}/{file.name}" for file in files).encode()).hexdigest()[:16]
     paths = [cache / f"{key}-{name}.npy" for name in ("native", "reduced")]
     if not all(path.exists() for path in paths):
-        cache.mkdir(parents=True, exist_ok=True)
         for path, photos in zip(paths, _read(files), strict=True):
-            part = path.with_suffix(".part.npy")
-            np.save(part, photos)
-            part.replace(path)
+            write_whole(path, partial(_save, photos), flush=False)
     native, reduced = (np.load(path, mmap_mode="r") for path in paths)
     return native, reduced

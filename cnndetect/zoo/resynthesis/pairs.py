@@ -8,17 +8,17 @@ again and compressed with the photograph's own tables on the same grid (data/nat
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from cnndetect.data.folders import FAKE, REAL
 from cnndetect.data.photos import load_photos
 from cnndetect.errors import ProtocolError
+from cnndetect.files import write_whole
+from cnndetect.progress import bar
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.photographs.native import compressed_like, native_crop
 from cnndetect.zoo.resynthesis.crops import files_of
@@ -47,7 +47,7 @@ def build_pairs(photos: str | Path, painter: Painter, name: str, out: str | Path
         (file, kind) for file in chosen for kind in _kinds(name, file) if not (folder / FAKE / f"{_photo(file)}-{kind}.png").exists()
     ]
     write_record(painter, folder / RECORD, split=split, photographs=len(chosen), share=share)
-    bar = tqdm(missing, desc=f"pairs {name}", unit="pair", file=sys.stderr, disable=None, leave=False)
+    progress = bar(missing, desc=f"pairs {name}", unit="pair")
     for batch in _batches(missing):
         reals = [load_photos([file])[0] if kind == "half" else native_crop(file, _place(kind)) for file, kind in batch]
         names = [f"{_photo(file)}-{kind}" for file, kind in batch]
@@ -56,8 +56,8 @@ def build_pairs(photos: str | Path, painter: Painter, name: str, out: str | Path
             # The real first: a fake that is there has its real beside it.
             _write(folder / REAL / f"{stem}.png", real)
             _write(folder / FAKE / f"{stem}.png", shown)
-            bar.update()
-    bar.close()
+            progress.update()
+    progress.close()
     return sum(len(_kinds(name, file)) for file in chosen)
 
 
@@ -85,6 +85,4 @@ def _batches(items: Sequence[tuple[Path, str]]) -> Iterator[Sequence[tuple[Path,
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(encode_png(Image.fromarray(pixels)))
-    part.replace(path)
+    write_whole(path, encode_png(Image.fromarray(pixels)), flush=False)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnndetect.features import PerceptualFeatures
+from cnndetect.files import write_whole
 from cnndetect.zoo.loop import Job, run
 from cnndetect.zoo.parts.adversarial import least_squares
 from cnndetect.zoo.resynthesis.config import DrivenConfig
@@ -94,7 +95,6 @@ def export(checkpoint: str | Path, path: Path) -> Path:
     """Keep of a checkpoint what paints: half-precision weights and the configuration. Atomic."""
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     weights = {key: value.half() if value.is_floating_point() else value for key, value in content["state"]["network"].items()}
-    part = path.with_suffix(".part")
-    torch.save({"mode": MODE, "step": content["step"], "config": content["config"], "weights": weights}, part)
-    part.replace(path)
+    kept = {"mode": MODE, "step": content["step"], "config": content["config"], "weights": weights}
+    write_whole(path, lambda temporary: torch.save(kept, temporary))
     return path
