@@ -19,12 +19,12 @@ from cnndetect.bench.results import Result, read_result, result_of
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
 from cnndetect.metrics.intervals import METHOD
-from cnndetect.paths import ALARMS, OLD_RUNS, RESULTS, RUNS, TRIALS
+from cnndetect.paths import ALARMS, OLD_RUNS, RESULTS, RUNS, SPEEDS, TRIALS
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
 
 # First parts of paths below a results folder that hold something else than results.
-OTHER_WRITERS = frozenset({ALARMS, RUNS, OLD_RUNS, TRIALS})
+OTHER_WRITERS = frozenset({ALARMS, RUNS, OLD_RUNS, SPEEDS, TRIALS})
 
 
 class Kind(Protocol):

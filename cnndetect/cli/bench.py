@@ -16,7 +16,7 @@ bench = Verbs(
     "bench",
     {
         "run": (f"{_HERE}:run", "score suites with detectors and print average precision"),
-        "leaderboard": (f"{_HERE}:leaderboard", "a table of all stored results"),
+        "leaderboard": ("cnndetect.cli.leaderboard:leaderboard", "a table of all stored results, or of several suites side by side"),
         "compare": (f"{_HERE}:compare", "differences between detectors on the same images, paired"),
         "robustness": (f"{_HERE}:robustness", "average precision and shifts under degradations"),
         "alarms": (f"{_HERE}:alarms", "share of real photographs called fake"),
@@ -82,20 +82,6 @@ def run(
     if suite == "all":
         click.echo(suites_note(), err=True)
     return FAILED if any(result.n_failed for benchmark in found for result in benchmark.results) else DONE
-
-
-@click.command()
-@shared.results(_SHIPPED)
-@click.option("--out", type=shared.FILE, metavar="FILE", help="also write the table there (default: print it alone)")
-@click.option("--reported/--no-reported", default=True, help="figures that others published, in a section of their own")
-def leaderboard(results: Path | None, out: Path | None, reported: bool) -> None:
-    """Print the leaderboard of every suite, protocol and degradation with stored results."""
-    from cnndetect.bench.leaderboard import leaderboard as table
-    from cnndetect.paths import reference_results_root, reported_file
-
-    click.echo(table(results or reference_results_root(), out, reported=reported_file() if reported else None))
-    if out is not None:
-        click.echo(f"wrote {out}", err=True)
 
 
 @click.command()

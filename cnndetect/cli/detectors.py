@@ -28,6 +28,7 @@ detectors = Verbs(
         "info": (f"{_HERE}:info", "everything known about one: data, recipe, licence, checksums"),
         "get": (f"{_HERE}:get", "fetch an official or published checkpoint; a cut download continues"),
         "published": (f"{_HERE}:published", "the records of published detectors, as a table"),
+        "speed": (f"{_HERE}:speed", "images per second, measured here and kept for the leaderboard"),
         "pack": (f"{_HERE}:pack", "store weights with eight or six bits each, and write their record"),
         "calibrate": (f"{_HERE}:calibrate", "fit threshold and temperature on validation images"),
         "choose": (f"{_HERE}:choose", "compare detectors on validation images under several conditions"),
@@ -147,6 +148,33 @@ def published() -> None:
     from cnndetect.detectors.published.shown import table
 
     click.echo(table())
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME|FILE]...")
+@click.option("--size", type=shared.Count(), default=256, help="side of the drawn images in pixels (default: 256)")
+@click.option("--batch-size", type=shared.Count(), default=8, help="images at once (default: 8)")
+@click.option("--seconds", type=float, default=5.0, help="to measure at least (default: 5)")
+@shared.results()
+@shared.device
+@shared.as_json
+def speed(
+    names: tuple[str, ...], size: int, batch_size: int, seconds: float, results: Path | None, device: str | None, as_json: bool
+) -> None:  # fmt: skip
+    """Measure how many images a detector scores in a second of one core, or of a GPU, and keep the figure for the leaderboard."""
+    from cnndetect.bench.speed import keep_speed, measure_speed
+    from cnndetect.detectors.registry import load
+    from cnndetect.files import plain
+    from cnndetect.paths import results_root
+
+    found = [measure_speed(load(name, device=device), size=size, batch=batch_size, seconds=seconds) for name in names or (None,)]
+    for one in found:
+        keep_speed(results_root(results), one)
+    if as_json:
+        return shared.print_json([{**plain(one), "images_per_second": one.images_per_second} for one in found])
+    for one in found:
+        unit = "images/s of one core" if one.device == "cpu" else "images/s"
+        click.echo(f"{one.detector:<26} {one.images_per_second:8.2f} {unit}, {one.size} px, {one.processor}")
 
 
 @click.command()

@@ -17,7 +17,7 @@ cnndetect = Verbs(
     {
         "score": ("cnndetect.cli.score:score", "score images: a line each"),
         "bench": ("cnndetect.cli.bench:bench", "average precision of detectors on generator families"),
-        "leaderboard": ("cnndetect.cli.bench:leaderboard", "the same as bench leaderboard"),
+        "leaderboard": ("cnndetect.cli.leaderboard:leaderboard", "tables of stored results; check a row before it is sent"),
         "compare": ("cnndetect.cli.bench:compare", "the same as bench compare"),
         "robustness": ("cnndetect.cli.bench:robustness", "the same as bench robustness"),
         "report": ("cnndetect.cli.report:report", "one HTML page from stored results"),

@@ -1,0 +1,61 @@
+"""``cnndetect leaderboard``: tables of stored results, one suite at a time or several suites side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cnndetect.cli import options as shared
+from cnndetect.cli.groups import Verbs
+
+_HERE = "cnndetect.cli.leaderboard"
+leaderboard = Verbs(
+    "leaderboard",
+    {"table": (f"{_HERE}:table", "every suite with stored results, or several side by side")},
+    default="table",
+    help="Tables of stored results. Nothing is scored.",
+    epilog="""\b
+examples:
+  cnndetect leaderboard --results benchmarks/results --out benchmarks/LEADERBOARD.md
+  cnndetect leaderboard --suites mini,forensynths-11,public --format csv""",
+)
+
+
+@click.command()
+@click.option("--results", type=shared.FILE, multiple=True, metavar="DIR", help="repeatable with --suites (default: results that ship)")
+@click.option("--out", type=shared.FILE, metavar="FILE", help="also write the table there (default: print it alone)")
+@click.option("--reported/--no-reported", default=True, help="figures that others published, in a section of their own")
+@click.option("--suites", type=shared.Names(), help="one table over these suites, such as mini,public; all: every suite with results")
+@click.option("--protocol", metavar="NAME", help="with --suites (default: nocrop)")
+@click.option("--degradation", metavar="NAME", help="with --suites, such as jpeg_75 (default: none)")
+@click.option("--format", "style", type=click.Choice(["github", "csv", "json"]), help="with --suites (default: github)")
+def table(
+    results: tuple[Path, ...], out: Path | None, reported: bool, suites: list[str] | None, protocol: str | None,
+    degradation: str | None, style: str | None,
+) -> None:  # fmt: skip
+    """Print the leaderboard: a table for every suite, protocol and degradation, or with --suites one table over several suites."""
+    from cnndetect.files import json_text, write_whole
+    from cnndetect.paths import reference_results_root, reported_file
+
+    places = results or (reference_results_root(),)
+    if suites is not None:
+        from cnndetect.bench.across import across
+        from cnndetect.bench.across_text import as_csv, as_markdown, as_plain
+
+        names = [] if suites == ["all"] else suites
+        found = across(places, names, protocol=protocol or "nocrop", degradation=degradation or "none")
+        text = as_csv(found) if style == "csv" else json_text(as_plain(found)) if style == "json" else as_markdown(found)
+        if out is not None:
+            write_whole(out, text + "\n")
+    else:
+        if protocol or degradation or style:
+            raise click.UsageError("--protocol, --degradation and --format go with --suites, such as --suites all.")
+        if len(places) > 1:
+            raise click.UsageError("Several --results go with --suites, such as --suites all.")
+        from cnndetect.bench.leaderboard import leaderboard as every_suite
+
+        text = every_suite(places[0], out, reported=reported_file() if reported else None)
+    click.echo(text)
+    if out is not None:
+        click.echo(f"wrote {out}", err=True)
