@@ -19,7 +19,7 @@ from cnndetect.errors import DataError
 from cnndetect.metrics.intervals import Interval, jackknife
 from cnndetect.metrics.resampling import draw_weights, percentile_interval, weighted_medians
 from cnndetect.scoring.scores import Scores
-from cnndetect.transforms.degrade import DEGRADATIONS, changes_size
+from cnndetect.transforms.degrade import changes_size, in_order
 
 # Fewer draws than for a table: a curve has dozens of points, and its intervals are for the eye.
 DRAWS = 500
@@ -77,7 +77,7 @@ class Robustness:
 def degraded_scores(
     results: str | Path, detector: str, *, suite: str | None = None, protocol: str = "nocrop"
 ) -> dict[str, dict[str, Scores]]:
-    """Stored scores of one detector by degradation and test set, in the order of DEGRADATIONS; trials are left out.
+    """Stored scores of one detector by degradation and test set, the images as they are first; trials are left out.
 
     results: the folder that the bench wrote to.  suite: such as "mini@1"; needed where several were run.
     Raises DataError where the scores of the images as they are ("none") are missing.
@@ -88,7 +88,7 @@ def degraded_scores(
     sets = {condition.degradation: rows[detector] for condition, rows in runs.items()}
     if CLEAN not in sets:
         raise DataError(f"{results} holds no scores of {detector} ({protocol}) on images as they are. Run the bench first.")
-    return {name: {one: sets[name][one].scores for one in sorted(sets[name], key=family_rank)} for name in DEGRADATIONS if name in sets}
+    return {name: {one: sets[name][one].scores for one in sorted(sets[name], key=family_rank)} for name in in_order(sets)}
 
 
 def robustness(runs: Runs, *, draws: int = DRAWS, seed: int = 0) -> Robustness:

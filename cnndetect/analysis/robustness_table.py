@@ -14,11 +14,10 @@ from cnndetect.bench.run import Options, score_suite
 from cnndetect.bench.suites import Suite
 from cnndetect.bench.tables import percent
 from cnndetect.detectors.base import Detector
-from cnndetect.errors import lookup
 from cnndetect.files import plain, write_csv
 from cnndetect.metrics.intervals import Interval
 from cnndetect.progress import bar
-from cnndetect.transforms.degrade import DEGRADATIONS, PAPER_BLUR, PAPER_JPEG
+from cnndetect.transforms.degrade import DEGRADATIONS, PAPER_BLUR, PAPER_JPEG, in_order, steps
 
 GROUPS = {
     "paper": (*PAPER_BLUR, *PAPER_JPEG[1:]),
@@ -40,7 +39,7 @@ def measure(
 
 
 def chosen(words: Sequence[str]) -> list[str]:
-    """Degradations behind names and groups, in the order of DEGRADATIONS, the image itself first. Raises UnknownNameError.
+    """Degradations behind names and groups, the image itself first, equalised ones last. Raises UnknownNameError.
 
     >>> chosen(["web", "jpeg_75"])
     ['none', 'jpeg_75', 'web']
@@ -49,8 +48,8 @@ def chosen(words: Sequence[str]) -> list[str]:
     for word in words:
         wanted |= set(GROUPS[word]) if word in GROUPS else {word}
         if word not in GROUPS:
-            lookup("degradation", DEGRADATIONS, word)
-    return [name for name in DEGRADATIONS if name in wanted]
+            steps(word)
+    return in_order(wanted)
 
 
 def as_text(found: Robustness) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from cnndetect.bench.equalised import as_plain as pair_as_plain
+from cnndetect.bench.equalised import equalised_pairs, equalised_table
 from cnndetect.bench.standings import differences as paired_differences
 from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, percent, points
 from cnndetect.data.official.catalog import suite_notes
@@ -24,19 +26,20 @@ MACRO, POOLED = "macro mean AP", "pooled AP"
 
 
 def table_of(benchmarks: Sequence[Benchmark], *, style: str = "github") -> str:
-    """The answer to a run: the table of each suite, a comparison where several detectors were run.
+    """The answer to a run: the table of each suite, a comparison where several detectors were run, clean beside equalised.
 
     style: github, latex, csv (fractions, one header for all) or json.
     """
+    pairs = equalised_pairs(benchmarks)
     if style == "json":
-        return json_text([as_plain(one) for one in benchmarks])
+        return json_text([*map(as_plain, benchmarks), *({"equalised": pair_as_plain(pair)} for pair in pairs)])
     if style == "csv":
         return csv_of(benchmarks)
-    suites: dict[str, list[Benchmark]] = {}
+    conditions: dict[str, list[Benchmark]] = {}
     for one in benchmarks:
-        suites.setdefault(one.suite, []).append(one)
-    tables = [benchmark_table(row[0], style=style) if len(row) == 1 else comparison_table(row, style=style) for row in suites.values()]
-    return "\n\n".join(tables)
+        conditions.setdefault(condition_of(one), []).append(one)
+    tables = [benchmark_table(row[0], style=style) if len(row) == 1 else comparison_table(row, style=style) for row in conditions.values()]
+    return "\n\n".join([*tables, *([equalised_table(pairs, style=style)] if pairs else [])])
 
 
 def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") -> str:

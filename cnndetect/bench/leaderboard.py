@@ -1,13 +1,14 @@
-"""A folder of results in, LEADERBOARD.md out. No figure is ever typed by hand."""
+"""LEADERBOARD.md from a folder of results. No figure is ever typed by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cnndetect.bench.equalised import NOTE, leaderboard_columns
 from cnndetect.bench.reported import read_reported, reported_section
 from cnndetect.bench.standings import standings
-from cnndetect.bench.store import Condition, Row, read_runs
+from cnndetect.bench.store import Condition, Row, Runs, read_runs
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import DataError
@@ -21,6 +22,8 @@ HEAD = f"""# Leaderboard
 with 95 % intervals over photographs, [-] where there are too few of them ([what they mean](../docs/numbers.md)): how far other test
 images would have moved the figure, not other training seeds. A macro mean is only comparable within one table.
 """
+
+EQUALISED = f"Equalised: macro mean AP after the same size or JPEG compression for every image. {NOTE}"
 
 OTHER = "Detectors that saw more than ProGAN, or do not say what they saw"
 
@@ -41,7 +44,7 @@ def leaderboard(results: str | Path, out: str | Path | None = None, *, reported:
         for other in (False, True):
             chosen = {d: row for d, row in rows.items() if other == any(run.result.progan_only is not True for run in row.values())}
             if chosen:
-                parts.append(_section(condition, chosen, other))
+                parts.append(_section(condition, chosen, other, runs))
     if reported is not None:
         measured = [run.result for rows in runs.values() for row in rows.values() for run in row.values()]
         parts.append(reported_section(read_reported(reported), measured))
@@ -58,21 +61,25 @@ def _check_ours(out: Path) -> None:
         raise DataError(f"{out} was not made by this command and is left alone. Remove it, or choose another --out.")
 
 
-def _section(condition: Condition, rows: Mapping[str, Row], other: bool) -> str:
+def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: Runs) -> str:
     results = [run.result for row in rows.values() for run in row.values()]
     ranked = standings(rows, draws=max(result.draws for result in results), seed=results[0].seed)
     means = {standing.detector: [percent(standing.macro), percent(standing.pooled)] for standing in ranked.complete}
     names = ranked.families
+    equalised = leaderboard_columns(condition, runs, ranked.complete)
     lines = []
     for detector in ranked.detectors:
         macro, pooled = means.get(detector, ["incomplete", "-"])
         cells = [percent(rows[detector][name].result.ap) if name in rows[detector] else "-" for name in names]
-        lines.append([detector, macro, *cells, pooled])
+        beside = [cell for column in equalised.values() for cell in column.get(detector, ("-", "-"))]
+        lines.append([detector, macro, *beside, *cells, pooled])
     title = f"## {condition.title}" + (f": {OTHER.lower()}" if other else "")
     notes = [f"- {line}" for line in suite_notes(condition.suite, names)]
     remarks = ["Known of these images:", "", *notes, ""] if notes else []
-    table = markdown(["detector", "macro mean AP", *names, "pooled AP"], lines)
-    return "\n".join([title, "", table, "", _counts(rows, names), "", *remarks])
+    beside = [head for name in equalised for head in (f"equalised {name}", "difference")]
+    table = markdown(["detector", "macro mean AP", *beside, *names, "pooled AP"], lines)
+    notes = [_counts(rows, names), "", *([EQUALISED, ""] if equalised else [])]
+    return "\n".join([title, "", table, "", *notes, *remarks])
 
 
 def _counts(rows: Mapping[str, Row], names: Sequence[str]) -> str:

@@ -1,11 +1,11 @@
-"""A detector and a suite in, a Benchmark out: finished results are read, missing ones are made."""
+"""Benchmarks a detector on a suite: finished results are read, missing ones are made."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from cnndetect.paths import results_root
 from cnndetect.scoring.batches import Conditions, Known, score_set
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
-from cnndetect.transforms.degrade import DEGRADATIONS
+from cnndetect.transforms.degrade import equalised, steps
 from cnndetect.transforms.preprocess import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Options:
 
     def __post_init__(self) -> None:
         lookup("protocol", PROTOCOLS, self.protocol)
-        lookup("degradation", DEGRADATIONS, self.degradation)
+        steps(self.degradation)
         for name, least in (("limit", 1), ("batch_size", 1), ("draws", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -112,6 +112,7 @@ def benchmark(
     *,
     protocol: str = Options.protocol,
     degradation: str = Options.degradation,
+    equalise: Sequence[str] = (),
     limit: int | None = Options.limit,
     batch_size: int = Options.batch_size,
     draws: int = Options.draws,
@@ -124,12 +125,14 @@ def benchmark(
     """Average precision and its neighbours of one detector on one suite.
 
     detector, device: see cnndetect.load.  suite: a name or a folder.  results: folder to write to and resume from.
-    limit: images per class, for a trial that is no result.  The rest: see Options.
+    equalise: "size-256", "jpeg-96" or both, applied to real and fake alike.  limit: images per class, for a trial that is no
+    result.  The rest: see Options.
 
     >>> benchmark(lambda images: images.mean(dim=(1, 2, 3)), "mini", limit=2, draws=0).suite  # doctest: +SKIP
     'mini@1'
     """
-    options = Options(protocol=protocol, degradation=degradation, limit=limit, batch_size=batch_size, draws=draws, seed=seed, rerun=rerun)
+    changed = equalised(degradation, equalisers=equalise)
+    options = Options(protocol=protocol, degradation=changed, limit=limit, batch_size=batch_size, draws=draws, seed=seed, rerun=rerun)
     (found,) = find_suites(suite)
     ready = load(detector, device=device)
     return run_suite(ready, found, options, results=results_root(results), progress=progress)

@@ -22,6 +22,7 @@ from cnndetect.metrics.intervals import METHOD
 from cnndetect.paths import ALARMS, OLD_RUNS, RESULTS, RUNS, SPEEDS, TRIALS
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
+from cnndetect.transforms.degrade import split_equalisers
 
 # First parts of paths below a results folder that hold something else than results.
 OTHER_WRITERS = frozenset({ALARMS, RUNS, OLD_RUNS, SPEEDS, TRIALS})
@@ -60,7 +61,9 @@ class Condition:
         >>> Condition("mini@1", "nocrop", "web").command("mini")
         'python -m cnndetect.bench --suite mini --protocol nocrop --degradation web'
         """
-        degraded = "" if self.degradation == "none" else f" --degradation {self.degradation}"
+        equalisers, rest = split_equalisers(self.degradation)
+        equalise = "".join(f" --equalise {name}" for name in equalisers.split("+") if name)
+        degraded = equalise + ("" if rest == "none" else f" --degradation {rest}")
         return f"python -m cnndetect.bench --suite {suite} --protocol {self.protocol}{degraded}"
 
 
@@ -172,9 +175,13 @@ def check_comparable(rows: Mapping[str, Row]) -> None:
                     f"The name {detector} stands for several weights ({first_of_row.path}, {run.path}). Run it again on the whole "
                     "suite, or remove what is out of date."
                 )
-            other = first_of_set.setdefault(name, run)
-            if run.result.provenance.fingerprint != other.result.provenance.fingerprint:
-                raise DataError(f"{run.path} and {other.path} were not made from the same images. Run the older one again.")
+            check_same_images(run, first_of_set.setdefault(name, run))
+
+
+def check_same_images(run: Run, other: Run) -> None:
+    """Raise DataError where two results of a test set were made from different images."""
+    if run.result.provenance.fingerprint != other.result.provenance.fingerprint:
+        raise DataError(f"{run.path} and {other.path} were not made from the same images. Run the older one again.")
 
 
 def keep(path: Path, scores: Scores, *, draws: int, seed: int) -> tuple[Result, Scores]:

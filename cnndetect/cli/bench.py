@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -41,6 +41,12 @@ _DEGRADATION = click.option("--degradation", default="none", metavar="NAME", hel
 @shared.detector()
 @shared.protocol
 @_DEGRADATION
+@click.option(
+    "--equalise",
+    multiple=True,
+    metavar="NAME",
+    help="jpeg-96 or size-256, of real and fake alike; repeatable: run without it too, and print the difference",
+)
 @click.option("--limit", type=shared.Count(), help="images per class; the answer is marked as no result")
 @click.option("--format", "style", type=click.Choice(["github", "latex", "csv", "json"]), default="github", help="default: github")
 @shared.as_json
@@ -53,8 +59,8 @@ _DEGRADATION = click.option("--degradation", default="none", metavar="NAME", hel
 @click.option("--progan-only", is_flag=True, help="say of detectors without a record that they were trained on ProGAN images alone")
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 def run(
-    suite: str, detectors: tuple[str, ...], protocol: str, degradation: str, limit: int | None, style: str, as_json: bool,
-    device: str | None, batch_size: int, draws: int, seed: int, results: Path | None, rerun: bool, progan_only: bool, dry_run: bool,
+    suite: str, detectors: tuple[str, ...], protocol: str, degradation: str, equalise: tuple[str, ...], limit: int | None, style: str,
+    as_json: bool, device: str | None, batch_size: int, draws: int, seed: int, results: Path | None, rerun: bool, progan_only: bool, dry_run: bool,
 ) -> int:  # fmt: skip
     """Score every image of the suites with every detector, and print average precision by test set. The same command resumes."""
     from cnndetect.bench.comparison import table_of
@@ -64,20 +70,22 @@ def run(
     from cnndetect.detectors.base import declared_progan_only
     from cnndetect.detectors.registry import load
     from cnndetect.paths import results_root
+    from cnndetect.transforms.degrade import equalised
 
     settings = Options(
         protocol=protocol, degradation=degradation, limit=limit, batch_size=batch_size, draws=draws, seed=seed, rerun=rerun
     )  # fmt: skip
     suites, names, found = find_suites(suite), detectors or (None,), []
+    conditions = [replace(settings, degradation=one) for one in dict.fromkeys((degradation, equalised(degradation, equalisers=equalise)))]
     if dry_run:
-        click.echo(plan(suites, names, settings, results_root(results)))
+        click.echo("\n".join(plan(suites, names, one, results_root(results)) for one in conditions))
         return DONE
     detector_names(names)
     for name in names:
         detector = load(name, device=device)
         detector = declared_progan_only(detector) if progan_only else detector
-        for one in suites:
-            found.append(run_suite(detector, one, settings, results=results_root(results), progress=True))
+        for condition in conditions:
+            found += [run_suite(detector, one, condition, results=results_root(results), progress=True) for one in suites]
     click.echo(table_of(found, style="json" if as_json else style))
     if suite == "all":
         click.echo(suites_note(), err=True)

@@ -1,4 +1,4 @@
-"""Stored scores under degradations in, the section on robustness out: AP, and apart from it what moved the two classes."""
+"""The report's section on robustness: AP under degradations, and apart from it what moved the two classes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cnndetect.analysis.robustness import CLEAN, Point, Robustness, as_rows, robustness
-from cnndetect.bench.store import Condition
 from cnndetect.bench.tables import percent
 from cnndetect.report.figures.robustness import degradation_dots, paper_curves, shift_dots
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 from cnndetect.scoring.scores import Scores
-from cnndetect.transforms.degrade import DEGRADATIONS, PAPER_BLUR, PAPER_JPEG
+from cnndetect.transforms.degrade import PAPER_BLUR, PAPER_JPEG, in_order
 
 DRAWS = 100  # dozens of points a detector, and their intervals are for the eye
 
@@ -43,9 +42,9 @@ def robustness_section(inputs: Inputs) -> Section:
 def _robustness(inputs: Inputs, detector: str) -> Robustness | None:
     """Curves of a detector over the test sets it has, or None where it was never scored on degraded images."""
     runs: dict[str, Mapping[str, Scores]] = {}
-    for name in DEGRADATIONS:
-        condition = Condition(inputs.base.suite, inputs.base.protocol, name)
-        sets = inputs.runs.get(condition, {}).get(detector, {})
+    here = {c.degradation: c for c in inputs.runs if (c.suite, c.protocol) == (inputs.base.suite, inputs.base.protocol)}
+    for name in in_order(here):
+        sets = inputs.runs[here[name]].get(detector, {})
         if sets:
             runs[name] = {family: sets[family].scores for family in inputs.families if family in sets}
     if CLEAN not in runs or len(runs) < 2:

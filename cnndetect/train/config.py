@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnndetect.errors import ProtocolError, lookup
+from cnndetect.errors import ProtocolError
 from cnndetect.train.plateau import PlateauRule
 from cnndetect.train.stages import OPTIMIZERS, Stage
 from cnndetect.transforms.augment import AugmentConfig
-from cnndetect.transforms.degrade import DEGRADATIONS
+from cnndetect.transforms.degrade import steps
 from cnndetect.transforms.pairs import PairConfig
 
 AMP = ("none", "bf16")
@@ -106,7 +106,7 @@ class TrainConfig:
         _expect(self.average is None or 0 < self.average < 1, "average", self.average, "a fraction between 0 and 1")
         _expect(self.epoch_images is None or self.pairs is not None, "epoch_images", self.epoch_images, "none without pairs")
         for condition in self.conditions:
-            lookup("degradation", DEGRADATIONS, condition)
+            steps(condition)
         if self.pairs is not None:
             _expect(self.batch_size % 2 == 0, "batch_size", self.batch_size, "an even number: pairs are not split")
             _expect(self.balance == "none", "balance", self.balance, "none: pairs are balanced")

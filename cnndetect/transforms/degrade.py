@@ -1,18 +1,20 @@
-"""Named degradations of a test image: uint8 [H, W, 3] in, the same out, seeded per image.
+"""Named changes of a test image, before the protocol's crop: degradations, and equalisers of format and size.
 
-They come before the crop, as the reference's test options do. A name says everything: kind and strength. What draws at
-random (noise, crop, double JPEG, the chains) draws from the image's own seed, so that a rerun gives the same pixels.
+A name says everything: kind and strength. What draws at random (noise, crop, double JPEG, "web" and "hard") draws from the
+image's own seed, so that a rerun gives the same pixels. An equaliser is applied to real and fake alike, so that a detector
+cannot tell them apart by how their files were stored (Grommelt et al. 2024, Fake or JPEG?). Equalisers may be followed by a
+degradation: "size-256+jpeg-96+blur_1".
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 
-from cnndetect.errors import lookup
+from cnndetect.errors import ProtocolError, lookup
 from cnndetect.transforms.arrays import check_rgb
 from cnndetect.transforms.augment import blur, jpeg
 
@@ -23,16 +25,74 @@ PAPER_BLUR = ("none", "blur_0.5", "blur_1", "blur_1.5", "blur_2", "blur_2.5", "b
 PAPER_JPEG = ("none", "jpeg_100", "jpeg_95", "jpeg_90", "jpeg_80", "jpeg_75", "jpeg_70", "jpeg_60", "jpeg_50", "jpeg_40", "jpeg_30")
 
 
-def degrade(array: np.ndarray, name: str, *, seed: int) -> np.ndarray:
-    """Apply one degradation.
+# Share of the shorter side that an equaliser of size keeps, about the centre. Below 1, images that have the size already are
+# resampled like all others: otherwise resampling itself would tell the classes apart.
+KEPT_SIDE = 0.875
 
-    array: uint8 [H, W, 3].  seed: of this image; the fixed degradations do not use it.  Raises UnknownNameError.
+
+def degrade(array: np.ndarray, name: str, *, seed: int) -> np.ndarray:
+    """Apply the degradation, or the equalisers and the degradation, that a name stands for.
+
+    array: uint8 [H, W, 3].  seed: of this image; the fixed degradations do not use it.  Raises UnknownNameError, ProtocolError.
 
     >>> degrade(np.zeros((8, 8, 3), np.uint8), "resize_0.5", seed=0).shape
     (4, 4, 3)
+    >>> degrade(np.zeros((300, 200, 3), np.uint8), "size-256+jpeg-96", seed=0).shape
+    (256, 256, 3)
     """
     check_rgb(array)
-    return lookup("degradation", DEGRADATIONS, name)(array, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    for step in steps(name):
+        array = step(array, rng)
+    return array
+
+
+def steps(name: str) -> list[Degradation]:
+    """What a name stands for, in order. Raises UnknownNameError, and ProtocolError for a name in another form than ``equalised`` gives.
+
+    >>> len(steps("none")), len(steps("size-256+jpeg-96+blur_1"))
+    (1, 3)
+    """
+    parts = name.split("+")
+    found = [lookup("degradation", {**DEGRADATIONS, **EQUALISERS}, part) for part in parts]
+    rest = [part for part in parts if part not in EQUALISERS]
+    if len(rest) > 1 or name != equalised(*rest, equalisers=[part for part in parts if part in EQUALISERS]):
+        raise ProtocolError(f"Got the degradation {name!r}. Expected at most one of its kind after {'+'.join(EQUALISERS)}, in this order.")
+    return found
+
+
+def equalised(degradation: str = "none", *, equalisers: Sequence[str] = ()) -> str:
+    """The name of a degradation after equalisers. Raises UnknownNameError.
+
+    >>> equalised("none", equalisers=["jpeg-96", "size-256"]), equalised("web", equalisers=["jpeg-96"]), equalised("web")
+    ('size-256+jpeg-96', 'jpeg-96+web', 'web')
+    """
+    for name in equalisers:
+        lookup("equaliser", EQUALISERS, name)
+    # A fixed order, size first: one condition has one name, and the JPEG grid is that of the pixels a detector sees.
+    names = [name for name in EQUALISERS if name in equalisers]
+    return "+".join(names + [degradation] * (degradation != "none" or not names))
+
+
+def split_equalisers(name: str) -> tuple[str, str]:
+    """The equalisers of a name, "" where there are none, and the degradation without them.
+
+    >>> split_equalisers("size-256+jpeg-96"), split_equalisers("jpeg-96+web"), split_equalisers("web")
+    (('size-256+jpeg-96', 'none'), ('jpeg-96', 'web'), ('', 'web'))
+    """
+    parts = name.split("+")
+    rest = [part for part in parts if part not in EQUALISERS]
+    return "+".join(part for part in parts if part in EQUALISERS), "+".join(rest) or "none"
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of degradations in the order of DEGRADATIONS, equalised ones after them.
+
+    >>> in_order(["jpeg-96", "web", "none"])
+    ['none', 'web', 'jpeg-96']
+    """
+    known = list(DEGRADATIONS)
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
 def changes_size(name: str) -> bool:
@@ -76,6 +136,18 @@ def _resize(factor: float) -> Degradation:
 def _resize_back(factor: float) -> Degradation:
     def apply(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return _to_size(_resize(factor)(array, rng), *array.shape[:2])
+
+    return apply
+
+
+def _equal_size(side: int) -> Degradation:
+    """The centre square, KEPT_SIDE of the shorter side, resampled to ``side`` pixels."""
+
+    def apply(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        height, width = array.shape[:2]
+        half = KEPT_SIDE * min(height, width) / 2
+        box = (width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half)
+        return np.asarray(Image.fromarray(array).resize((side, side), Image.Resampling.BICUBIC, box=box))
 
     return apply
 
@@ -147,3 +219,6 @@ DEGRADATIONS: dict[str, Degradation] = {
     "web": _web,
     "hard": _hard,
 }
+
+EQUALISERS: dict[str, Degradation] = {"size-256": _equal_size(256), "jpeg-96": _jpeg(96)}
+"""What makes the formats of real and fake alike: one size, and one JPEG compression at the quality that ImageNet mostly has."""

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from cnndetect.errors import ImageError, UnknownNameError
+from cnndetect.errors import ImageError, ProtocolError, UnknownNameError
+from cnndetect.transforms.augment import jpeg
 from cnndetect.transforms.degrade import DEGRADATIONS, PAPER_BLUR, PAPER_JPEG, changes_size, degrade
 
 
@@ -119,7 +120,27 @@ def test_chains_draw_from_the_seed(name: str) -> None:
 
 
 def test_a_wrong_name_or_array_says_what_is_expected() -> None:
-    with pytest.raises(UnknownNameError, match="Unknown degradation 'jpeg_96'. Did you mean 'jpeg_9"):
+    with pytest.raises(UnknownNameError, match="Unknown degradation 'jpeg_96'. Did you mean 'jpeg"):
         degrade(_photo(), "jpeg_96", seed=0)
     with pytest.raises(ImageError, match="Expected uint8"):
         degrade(_photo().astype(np.float32), "none", seed=0)
+
+
+def test_equalised_images_have_one_size_and_one_compression() -> None:
+    sizes = {degrade(_photo()[:height], "size-256", seed=0).shape for height in (5, 24, 40)}
+    assert sizes == {(256, 256, 3)}
+    assert np.array_equal(degrade(_photo(), "jpeg-96", seed=1), jpeg(_photo(), 96))
+
+
+def test_an_image_that_has_the_size_already_is_resampled_like_the_others() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    assert float(np.abs(degrade(noise, "size-256", seed=0).astype(int) - noise).mean()) > 20
+
+
+def test_equalisers_come_first_and_a_condition_has_one_name() -> None:
+    both = degrade(degrade(_photo(), "size-256", seed=0), "jpeg-96", seed=0)
+    assert np.array_equal(degrade(_photo(), "size-256+jpeg-96", seed=0), both)
+    assert np.array_equal(degrade(_photo(), "size-256+jpeg-96+blur_1", seed=0), degrade(both, "blur_1", seed=0))
+    for name in ("jpeg-96+size-256", "jpeg-96+jpeg-96", "web+jpeg-96", "jpeg-96+none", "blur_1+web"):
+        with pytest.raises(ProtocolError, match="Expected at most one"):
+            degrade(_photo(), name, seed=0)

@@ -1,0 +1,116 @@
+"""Average precision with the stored formats and with equalised ones, side by side, and the paired difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cnndetect.bench.standings import Standing
+from cnndetect.bench.store import Condition, Row, Runs, check_same_images
+from cnndetect.bench.tables import markdown, percent, points
+from cnndetect.files import plain
+from cnndetect.metrics.intervals import Interval, Jackknife, jackknife
+from cnndetect.transforms.degrade import split_equalisers
+
+if TYPE_CHECKING:
+    from cnndetect.bench.run import Benchmark
+
+NOTE = "Equalised minus clean, in points, both without the same photographs; a fall says that the formats of the files helped."
+
+
+@dataclass(frozen=True)
+class Equalised:
+    """One detector under one equalised condition and under the same condition without equalisers."""
+
+    detector: str
+    condition: str
+    """Names of the equalisers, such as "jpeg-96"."""
+    clean: Interval
+    """Macro mean AP with the files as they are stored."""
+    equalised: Interval
+    difference: Interval
+    """Equalised minus clean."""
+    by_set: Mapping[str, tuple[Interval, Interval, Interval]]
+    """Test set -> AP clean, equalised, and their difference."""
+
+
+def equalised_pairs(benchmarks: Sequence[Benchmark]) -> list[Equalised]:
+    """Every equalised benchmark that has its clean counterpart beside it, in the order given."""
+    known = {(one.detector, condition_key(one)): one for one in benchmarks}
+    pairs = []
+    for one in benchmarks:
+        suite, protocol, name = condition_key(one)
+        equaliser, rest = split_equalisers(name)
+        clean = known.get((one.detector, (suite, protocol, rest)))
+        if equaliser and clean is not None:
+            sets = [result.test_set for result in one.results]
+            by_set = {
+                name: (clean[name].ap, one[name].ap, one.aps.only(column).minus(clean.aps.only(column))) for column, name in enumerate(sets)
+            }
+            pairs.append(Equalised(one.detector, equaliser, clean.macro, one.macro, one.aps.minus(clean.aps), by_set))
+    return pairs
+
+
+def condition_key(benchmark: Benchmark) -> tuple[str, str, str]:
+    """Suite, protocol and degradation of a benchmark."""
+    first = benchmark.results[0]
+    return benchmark.suite, first.protocol, first.degradation
+
+
+def equalised_table(pairs: Sequence[Equalised], *, style: str = "github") -> str:
+    """A row per detector, condition and test set, the macro mean last. In percent and percent points; style: github or latex."""
+    from tabulate import tabulate
+
+    head = ["detector", "equalised", "test set", "AP", "AP equalised", "difference", "beyond chance"]
+    rows = []
+    for one in pairs:
+        every = {**one.by_set, "macro mean AP": (one.clean, one.equalised, one.difference)}
+        for name, (clean, equalised, difference) in every.items():
+            sure = "yes" if difference.excludes_zero else "no"
+            rows.append([one.detector, one.condition, name, percent(clean), percent(equalised), points(difference), sure])
+    if style == "latex":
+        return "\n".join([tabulate(rows, head, tablefmt="latex_booktabs", disable_numparse=True), "% " + NOTE])
+    return "\n\n".join([markdown(head, rows), NOTE])
+
+
+def as_plain(pair: Equalised) -> dict[str, Any]:
+    """JSON values: fractions, NaN as None."""
+    names = ("clean", "equalised", "difference")
+    return {
+        "detector": pair.detector,
+        "condition": pair.condition,
+        "macro_ap": {name: plain(getattr(pair, name)) for name in names},
+        "test_sets": {name: dict(zip(names, map(plain, cells), strict=True)) for name, cells in pair.by_set.items()},
+    }
+
+
+def leaderboard_columns(condition: Condition, runs: Runs, ranked: Sequence[Standing]) -> dict[str, dict[str, tuple[str, str]]]:
+    """For every equalised counterpart of a condition: detector -> (macro mean AP, difference) as cells.
+
+    A detector that lacks a test set under the counterpart has none.  Raises DataError where the images differ.
+    """
+    columns: dict[str, dict[str, tuple[str, str]]] = {}
+    for other in sorted(runs):
+        equaliser, rest = split_equalisers(other.degradation)
+        if not equaliser or replace(other, degradation=rest) != condition:
+            continue
+        cells = {
+            one.detector: _cells(one, runs[other][one.detector])
+            for one in ranked
+            if set(_names(one)) <= set(runs[other].get(one.detector, ()))
+        }
+        if cells:
+            columns[equaliser] = cells
+    return columns
+
+
+def _cells(clean: Standing, row: Row) -> tuple[str, str]:
+    for run in clean.runs:
+        check_same_images(run, row[run.result.test_set])
+    aps: Jackknife = jackknife([row[name].scores.at_worst() for name in _names(clean)], draws=clean.draws, seed=clean.seed)
+    return percent(aps.macro), points(aps.minus(clean.aps))
+
+
+def _names(standing: Standing) -> list[str]:
+    return [run.result.test_set for run in standing.runs]
