@@ -7,15 +7,14 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from loopback import Site, serving
 
 from cnndetect.data.official import download as module
-from cnndetect.data.official.download import check_room, download
-from cnndetect.data.official.remote import open_stream
+from cnndetect.data.official.download import Reader, check_room, download
 from cnndetect.errors import DownloadError
 
 CONTENT = random.Random(0).randbytes(700_000)
@@ -178,8 +177,8 @@ def test_a_file_address_is_continued_too(tmp_path) -> None:
     (tmp_path / "a.part").write_bytes(CONTENT[:5])
     url = (tmp_path / "source").as_uri()
     assert download([url], tmp_path / "a", progress=False, **KNOWN).read_bytes() == CONTENT
-    with open_stream(url, start=699_990) as stream:
-        assert (stream.read(100), stream.start, stream.total) == (CONTENT[-10:], 699_990, 700_000)
+    with closing(Reader(url, start=699_990)) as source:
+        assert (source.position, source.read(100), source.total) == (699_990, CONTENT[-10:], 700_000)
 
 
 def test_progress_goes_to_stderr_where_there_is_a_terminal(serve, tmp_path, capfd, monkeypatch) -> None:
