@@ -30,6 +30,8 @@ detectors = Verbs(
         "published": (f"{_HERE}:published", "the records of published detectors, as a table"),
         "speed": (f"{_HERE}:speed", "images per second, measured here and kept for the leaderboard"),
         "pack": (f"{_HERE}:pack", "store weights with eight or six bits each, and write their record"),
+        "save": ("cnndetect.cli.hub:save", "write a detector as a folder to share, with its model card"),
+        "push": ("cnndetect.cli.hub:push", "send a detector to the Hugging Face Hub"),
         "calibrate": (f"{_HERE}:calibrate", "fit threshold and temperature on validation images"),
         "choose": (f"{_HERE}:choose", "compare detectors on validation images under several conditions"),
         "fuse": (f"{_HERE}:fuse", "fit a weighted sum of detectors on validation images"),

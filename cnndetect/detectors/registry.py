@@ -17,6 +17,7 @@ from torch import nn
 
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.fusion import Fusion, Member, read_fusion
+from cnndetect.detectors.hub import SCHEME, is_saved, open_saved, saved_name
 from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, unfilled
 from cnndetect.detectors.networks.resnext import in_class_order
 from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
@@ -44,11 +45,12 @@ def list_detectors() -> list[str]:
 def load(detector: DetectorLike = None, *, device: str | None = None) -> Detector:
     """A Detector, ready to score.
 
-    detector: a registered name (None: the default), an official one such as "wang2020-blur-jpg-0.1" or a published one such as
-    "npr" once it was fetched, "NAME=FILE" for a published one with the user's copy of its weights, a weights file of any
-    architecture of networks.py, a fusion's JSON file, ``package.module:factory``, any callable [N, 3, H, W] -> [N], or a Detector.
+    detector: a registered name (None: the default), an official one such as "wang2020-blur-jpg-0.1", a published one such as
+    "npr" once it was fetched, "NAME=FILE" for a published one with the user's copy of its weights, "hf://USER/REPO[@REVISION]" or
+    a folder that ``detectors save`` wrote, a weights file of any architecture of networks.py, a fusion's JSON file,
+    ``package.module:factory``, any callable [N, 3, H, W] -> [N], or a Detector.
     device: "cpu", "cuda" ...; None is CUDA where there is one.
-    Raises UnknownNameError, WeightsError, ProtocolError.
+    Raises UnknownNameError, WeightsError, ProtocolError, DownloadError.
 
     >>> load(lambda images: images.mean(dim=(1, 2, 3)), device="cpu").name
     '<lambda>'
@@ -64,6 +66,10 @@ def load(detector: DetectorLike = None, *, device: str | None = None) -> Detecto
     name, copy = _split(text)
     if name in PUBLISHED:
         return load_published(find_weights(PUBLISHED[name], copy), device=device)
+    if is_saved(text):
+        saved = open_saved(text)
+        found = _from_file(saved.weights, device)
+        return replace(found, name=saved_name(text), record={**found.record, "address": text} if text.startswith(SCHEME) else found.record)
     if _is_file(text):
         return _from_file(Path(text), device)
     if ":" in text:
@@ -84,6 +90,8 @@ def name_of(detector: str | Path | None) -> str:
     text = str(DEFAULT_DETECTOR if detector is None else detector)
     if _split(text)[0] in PUBLISHED:
         return _split(text)[0]
+    if is_saved(text):
+        return saved_name(text)
     if _is_file(text):
         path = Path(text)
         if not path.is_file():
