@@ -25,7 +25,7 @@ from cnndetect.errors import CnndetectError, DataError
 
 Record = TypeVar("Record")
 
-PACKAGES = ("cnndetect", "torch", "torchvision", "numpy", "scipy", "pillow")
+PACKAGES = ("cnndetect", "torch", "torchvision", "onnxruntime", "openvino", "numpy", "scipy", "pillow")
 
 
 def write_whole(path: str | Path, content: bytes | str | Callable[[Path], object], *, flush: bool = True) -> None:

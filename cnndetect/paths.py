@@ -9,6 +9,7 @@
 | published figures       | CNNDETECT_REPORTED   | benchmarks/reported.json of checkout or wheels |
 | what a run writes       | CNNDETECT_RESULTS    | CACHE/results                                  |
 | data sets               | CNNDETECT_DATA       | CACHE/data                                     |
+| ranges of own weights   | CNNDETECT_RANGES     | CACHE/ranges                                   |
 
 CACHE is the user's cache folder: ~/.cache/cnndetect on Linux, below XDG_CACHE_HOME where that is set. The wheels are cnndetect,
 with the weights, and cnndetect-mini (packages/mini in a checkout), with the embedded suite and its stored results.
@@ -66,6 +67,11 @@ def results_root(given: str | Path | None = None) -> Path:
 def data_root(given: str | Path | None = None) -> Path:
     """Folder of the data sets, one sub-folder per data set (see cnndetect/data/official/catalog.py)."""
     return _choose(given, "CNNDETECT_DATA", _cache() / "data")
+
+
+def ranges_root(given: str | Path | None = None) -> Path:
+    """Folder of the ranges of activations of the user's own weights (backends/ranges.py)."""
+    return _choose(given, "CNNDETECT_RANGES", _cache() / "ranges")
 
 
 def _choose(given: str | Path | None, variable: str, default: Path) -> Path:

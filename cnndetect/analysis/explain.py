@@ -8,7 +8,7 @@ covers one square after another and notes by how much the logit falls.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ def explain(
     }
     chosen = lookup("method", methods, method)
     ready = detector if isinstance(detector, Detector) and device is None else load(detector, device=device)
+    ready = replace(ready, engine=None)  # a map looks inside the network
     array = to_rgb_array(img)
     found = chosen()
     if found is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from cnndetect.backends import accelerated
 from cnndetect.bench.results import Result
 from cnndetect.bench.store import adopted, finished, keep, result_path
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
@@ -120,13 +121,15 @@ def benchmark(
     rerun: bool = Options.rerun,
     results: str | Path | None = None,
     device: str | None = None,
+    backend: str = "auto",
+    precision: str = "float32",
     progress: bool = False,
 ) -> Benchmark:
     """Average precision and its neighbours of one detector on one suite.
 
     detector, device: see cnndetect.load.  suite: a name or a folder.  results: folder to write to and resume from.
     equalise: "size-256", "jpeg-96" or both, applied to real and fake alike.  limit: images per class, for a trial that is no
-    result.  The rest: see Options.
+    result.  backend, precision: see cnndetect.backends.  The rest: see Options.
 
     >>> benchmark(lambda images: images.mean(dim=(1, 2, 3)), "mini", limit=2, draws=0).suite  # doctest: +SKIP
     'mini@1'
@@ -134,7 +137,7 @@ def benchmark(
     changed = equalised(degradation, equalisers=equalise)
     options = Options(protocol=protocol, degradation=changed, limit=limit, batch_size=batch_size, draws=draws, seed=seed, rerun=rerun)
     (found,) = find_suites(suite)
-    ready = load(detector, device=device)
+    ready = accelerated(load(detector, device=device), backend, precision)
     return run_suite(ready, found, options, results=results_root(results), progress=progress)
 
 
@@ -202,6 +205,8 @@ def _one(
         degradation=options.degradation,
         limit=options.limit,
         seed=options.seed,
+        backend=detector.backend,
+        precision=detector.precision,
     )
     bootstrap = {"draws": options.draws, "seed": options.seed}
     # A detector that nothing proves to be the one of an earlier run is scored again.

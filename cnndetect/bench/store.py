@@ -135,7 +135,7 @@ def read_runs(
             run = Run(result, path)
             row = runs.setdefault(run.condition, {}).setdefault(result.detector, {})
             first = row.setdefault(result.test_set, run)
-            if first.result.provenance != result.provenance:
+            if not first.result.provenance.equals(result.provenance):
                 raise DataError(f"{path} and {first.path} are different runs under one name. Remove one, or choose with --results.")
     for rows in runs.values():
         check_comparable(rows)
@@ -201,7 +201,7 @@ def finished(path: Path, provenance: Provenance, *, draws: int, seed: int) -> tu
         result = read_result(path)
     except DataError:
         result = None
-    if result is None or (result.draws, result.intervals) != (draws, METHOD) or result.provenance != provenance:
+    if result is None or (result.draws, result.intervals) != (draws, METHOD) or result.provenance != scores.provenance:
         result = result_of(scores, draws=draws, seed=seed)
         result.save(path)
     return result, scores
@@ -210,7 +210,10 @@ def finished(path: Path, provenance: Provenance, *, draws: int, seed: int) -> tu
 def adopted(twin: Path, title: str, path: Path, provenance: Provenance, *, draws: int, seed: int) -> tuple[Result, Scores] | None:
     """The same images under another suite's title: its scores, kept here too; None where there are none."""
     scores = _scores_of(twin, msgspec.structs.replace(provenance, suite=title))
-    return None if scores is None else keep(path, replace(scores, provenance=provenance), draws=draws, seed=seed)
+    if scores is None:
+        return None
+    moved = msgspec.structs.replace(provenance, backend=scores.provenance.backend)
+    return keep(path, replace(scores, provenance=moved), draws=draws, seed=seed)
 
 
 def _scores_of(path: Path, provenance: Provenance) -> Scores | None:
@@ -218,7 +221,7 @@ def _scores_of(path: Path, provenance: Provenance) -> Scores | None:
         scores = read_scores(path.with_suffix(".npz"))
     except DataError:
         return None
-    return scores if scores.provenance == provenance else None
+    return scores if scores.provenance.equals(provenance) else None
 
 
 def _result_files(root: Path) -> list[Path]:

@@ -51,6 +51,8 @@ _DEGRADATION = click.option("--degradation", default="none", metavar="NAME", hel
 @click.option("--format", "style", type=click.Choice(["github", "latex", "csv", "json"]), default="github", help="default: github")
 @shared.as_json
 @shared.device
+@shared.backend
+@shared.precision
 @click.option("--batch-size", type=shared.Count(), default=32, help="images of equal size at once (default: 32)")
 @shared.draws()
 @shared.seed
@@ -60,9 +62,11 @@ _DEGRADATION = click.option("--degradation", default="none", metavar="NAME", hel
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 def run(
     suite: str, detectors: tuple[str, ...], protocol: str, degradation: str, equalise: tuple[str, ...], limit: int | None, style: str,
-    as_json: bool, device: str | None, batch_size: int, draws: int, seed: int, results: Path | None, rerun: bool, progan_only: bool, dry_run: bool,
+    as_json: bool, device: str | None, backend: str, precision: str, batch_size: int, draws: int, seed: int, results: Path | None,
+    rerun: bool, progan_only: bool, dry_run: bool,
 ) -> int:  # fmt: skip
     """Score every image of the suites with every detector, and print average precision by test set. The same command resumes."""
+    from cnndetect.backends import accelerated
     from cnndetect.bench.comparison import table_of
     from cnndetect.bench.plan import detector_names, plan
     from cnndetect.bench.run import Options, run_suite
@@ -82,7 +86,7 @@ def run(
         return DONE
     detector_names(names)
     for name in names:
-        detector = load(name, device=device)
+        detector = accelerated(load(name, device=device), backend, precision)
         detector = declared_progan_only(detector) if progan_only else detector
         for condition in conditions:
             found += [run_suite(detector, one, condition, results=results_root(results), progress=True) for one in suites]

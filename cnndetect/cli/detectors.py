@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnndetect.detectors.published.record import Published
 
 _HERE = "cnndetect.cli.detectors"
+_ENGINES = "cnndetect.cli.engines"
 detectors = Verbs(
     "detectors",
     {
@@ -29,6 +30,8 @@ detectors = Verbs(
         "get": (f"{_HERE}:get", "fetch an official or published checkpoint; a cut download continues"),
         "published": (f"{_HERE}:published", "the records of published detectors, as a table"),
         "speed": (f"{_HERE}:speed", "images per second, measured here and kept for the leaderboard"),
+        "export": (f"{_ENGINES}:export", "write one as ONNX, compared with torch"),
+        "ranges": (f"{_ENGINES}:ranges", "measure ranges of activations, for --precision int8"),
         "pack": (f"{_HERE}:pack", "store weights with eight or six bits each, and write their record"),
         "save": ("cnndetect.cli.hub:save", "write a detector as a folder to share, with its model card"),
         "push": ("cnndetect.cli.hub:push", "send a detector to the Hugging Face Hub"),

@@ -72,6 +72,13 @@ def draws(default: int = 2000) -> Decorator:
 
 
 device = click.option("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: CUDA where there is one)")
+backend = click.option(
+    "--backend", default="auto", metavar="NAME",
+    help="torch, onnxruntime, openvino or compile (default: auto, the fastest that is installed and gives torch's logits)",
+)  # fmt: skip
+precision = click.option(
+    "--precision", default="float32", metavar="NAME", help="float32, bfloat16 or int8; the last two lose accuracy (default: float32)"
+)
 protocol = click.option("--protocol", default="nocrop", metavar="NAME", help="nocrop (native size) or crop224 (default: nocrop)")
 seed = click.option("--seed", type=Count(0), default=0, help="of degradations and draws (default: 0)")
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON document on stdout")

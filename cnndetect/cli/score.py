@@ -58,10 +58,12 @@ examples:
 @click.option("--explain", type=shared.FILE, metavar="OUT.png", help="of one image: also draw where its logit comes from")
 @click.option("--detector", metavar="NAME|FILE|MODULE:FACTORY", help="default: the bundled one")
 @shared.device
+@shared.backend
+@shared.precision
 @click.option("--batch-size", type=shared.Count(), default=32, help="images of equal size at once (default: 32)")
 def score(
     paths: tuple[str, ...], as_logit: bool, is_calibrated: bool, threshold: float | None, sort: bool, as_json: bool, table: Path | None,
-    explain: Path | None, detector: str | None, device: str | None, batch_size: int,
+    explain: Path | None, detector: str | None, device: str | None, backend: str, precision: str, batch_size: int,
 ) -> int:  # fmt: skip
     """Score images for traces of CNN generators, at their native size."""
     # What can be misspelt comes before the network.
@@ -74,7 +76,7 @@ def score(
         from cnndetect.detectors.calibration import calibrated
         from cnndetect.scoring import load_detector
 
-        loaded = load_detector(detector, device=device)
+        loaded = load_detector(detector, device=device, backend=backend, precision=precision)
         loaded = calibrated(loaded) if is_calibrated else loaded
         threshold = loaded.threshold_logit if threshold is None else threshold
         rows: Iterable[Row] = _rows(images, loaded, threshold, batch_size)
@@ -159,6 +161,8 @@ def _document(rows: Sequence[Row], detector: Detector, threshold: float | None) 
     return {
         "detector": detector.name,
         "weights_sha256": detector.weights_sha256,
+        "backend": detector.backend,
+        "precision": detector.precision,
         "protocol": PROTOCOL,
         "threshold_logit": threshold,
         "images": [{"path": r.name, "fakeness": r.scored.fakeness, "logit": r.scored.logit, "label": r.label} for r in good],

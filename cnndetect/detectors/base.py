@@ -15,6 +15,17 @@ from cnndetect.errors import ProtocolError
 
 
 @dataclass(frozen=True)
+class Engine:
+    """What computes logits in place of a network where only logits are asked for (cnndetect/backends)."""
+
+    run: Callable[[Tensor], Tensor]
+    """[N, 3, H, W] normalised float32 -> [N]."""
+    backend: str
+    """Such as "onnxruntime"."""
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
 class Detector:
     """A network ready to score.
 
@@ -25,6 +36,7 @@ class Detector:
     identity: what proves in another run that this is the same detector, weights_sha256 by default. Without one, nothing
     that was scored before is trusted.
     temperature: fitted on validation and frozen (calibration.py), None where unknown.
+    engine: computes the logits instead of the network; None for the network itself. Maps, features and training use the network.
     """
 
     name: str
@@ -37,6 +49,17 @@ class Detector:
     record: dict[str, Any] = field(default_factory=dict)
     identity: str | None = None
     temperature: float | None = None
+    engine: Engine | None = field(default=None, compare=False)
+
+    @property
+    def backend(self) -> str:
+        """What computes the logits, a name of cnndetect.backends."""
+        return "torch" if self.engine is None else self.engine.backend
+
+    @property
+    def precision(self) -> str:
+        """The numbers that it computes in: float32, bfloat16 or int8."""
+        return "float32" if self.engine is None else self.engine.precision
 
     def __post_init__(self) -> None:
         if self.identity is None:
@@ -89,7 +112,7 @@ class Detector:
         # TF32, the default of convolutions on CUDA, would move the logits by a thousandth.
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if torch.device(self.device).type == "cuda" else nullcontext()
         with exact:
-            result = self.network(images.to(self.device))
+            result = (self.network if self.engine is None else self.engine.run)(images.to(self.device))
         if not isinstance(result, Tensor) or result.shape not in ((len(images),), (len(images), 1)):
             given = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise ProtocolError(f"Detector {self.name} returned {given} for {len(images)} images. Expected [{len(images)}] logits.")

@@ -25,7 +25,11 @@ def calibrated(detector: Detector) -> Detector:
         )
     identity = None if detector.identity is None else f"{detector.identity} calibrated {threshold!r} {temperature!r}"
     network = Calibrated(detector.network, threshold, temperature)
-    return replace(detector, network=network, threshold_logit=0.0, temperature=1.0, identity=identity)
+    engine = detector.engine
+    if engine is not None:
+        run = engine.run
+        engine = replace(engine, run=lambda images: calibrate(run(images), threshold=threshold, temperature=temperature))
+    return replace(detector, network=network, threshold_logit=0.0, temperature=1.0, identity=identity, engine=engine)
 
 
 class Calibrated(nn.Module):

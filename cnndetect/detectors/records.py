@@ -18,6 +18,8 @@ from cnndetect.paths import weights_root
 
 # What may stand before ".json" in a weights file that is JSON itself: a fusion (detectors/fusion.py).
 FUSION = ".fusion"
+# And before that of ranges of activations, which are no record either (backends/ranges.py).
+RANGES = ".ranges"
 NORMALISED = "RGB in [0, 1], ImageNet mean removed, divided by ImageNet deviation; never resized"
 
 
@@ -133,7 +135,7 @@ def record_beside(weights: str | Path, digest: str) -> WeightsRecord | None:
 def registered(folder: str | Path | None = None) -> dict[str, WeightsRecord]:
     """Every record of the bundled weights by name. folder: default paths.weights_root(). Raises WeightsError."""
     root = weights_root(folder)
-    paths = sorted(path for path in root.glob("*.json") if not path.stem.endswith(FUSION))
+    paths = sorted(path for path in root.glob("*.json") if not path.stem.endswith((FUSION, RANGES)))
     return {path.stem: read_record(path) for path in paths}
 
 

@@ -59,7 +59,8 @@ def load(detector: DetectorLike = None, *, device: str | None = None) -> Detecto
     if detector is None:
         detector = DEFAULT_DETECTOR
     if isinstance(detector, Detector):
-        return replace(detector, device=device)
+        # An engine was built for one device.
+        return replace(detector, device=device, engine=detector.engine if device == detector.device else None)
     if callable(detector):
         return _wrap(detector, getattr(detector, "__name__", type(detector).__name__), device)
     text = str(detector)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from cnndetect.backends.memory import PIXELS_BETWEEN_TRIMS, give_back, keep_few_kernels
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ProtocolError
 from cnndetect.scoring.loader import Load, Loaded, loaded_ahead
-from cnndetect.scoring.memory import PIXELS_BETWEEN_TRIMS, give_back, keep_few_kernels
 from cnndetect.transforms.preprocess import normalize
 
 # A batch holds no more pixels than this; what waits for its batch holds no more than the window.

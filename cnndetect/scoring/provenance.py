@@ -36,6 +36,21 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     test_set: str | None = None
     limit: int | None = None
     """Images per class of a trial; None for all of them."""
+    backend: str = "torch"
+    """What computed the logits, a name of ``cnndetect.backends``."""
+    precision: str = "float32"
+    """The numbers that it computed in."""
+
+    def equals(self, other: Provenance) -> bool:
+        """Whether scores of the one are scores of the other: every float32 engine gives torch's logits within 1e-4.
+
+        >>> made = Provenance(detector="mine", identity=None, fingerprint="08d3", protocol="nocrop")
+        >>> made.equals(msgspec.structs.replace(made, backend="onnxruntime"))
+        True
+        """
+        if self.precision == other.precision == "float32":
+            other = msgspec.structs.replace(other, backend=self.backend)
+        return self == other
 
     def to_json(self) -> str:
         """One line of sorted JSON: the form in which files keep it."""

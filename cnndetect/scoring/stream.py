@@ -18,6 +18,8 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from cnndetect import paths
+from cnndetect.backends import accelerated
+from cnndetect.backends.memory import give_back
 from cnndetect.detectors import calibration, registry
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ImageError, ProtocolError, lookup
@@ -62,6 +64,8 @@ def score(
     on_error: Literal["raise", "nan"] = "raise",
     progress: bool = False,
     verdict: bool = False,
+    backend: str | None = None,
+    precision: str = "float32",
 ) -> Any:
     """Fakeness of an image, or of each image of a collection: higher means more traces of a CNN generator.
 
@@ -85,6 +89,8 @@ def score(
     on_error: "raise" ImageError, with the index and the file, at the first image that cannot be scored; or "nan": its
     score is NaN, and one warning at the end counts the failures.  progress: a bar on stderr.
     verdict: "real", "fake" or "unsure" instead of a number, by the thresholds frozen with the detector; "" where it failed.
+    backend, precision: names of ``cnndetect.backends``; by default the fastest that is installed and gives torch's logits within
+    1e-4. A Detector that was loaded keeps what it has.
 
     >>> gray = np.full((8, 8, 3), 0.5)
     >>> score(gray, detector=lambda batch: batch.mean((1, 2, 3)) * 0)
@@ -93,7 +99,7 @@ def score(
     if on_error not in ("raise", "nan"):
         raise ProtocolError(f"Got on_error={on_error!r}. Expected 'raise' or 'nan'.")
     images = given(img)
-    loaded = load_detector(detector, device=device)
+    loaded = load_detector(detector, device=device, backend=backend, precision=precision)
     if calibrated:
         loaded = calibration.calibrated(loaded)
     logits, failures = [], []
@@ -132,15 +138,19 @@ def score_stream(
             following += 1
 
 
-def load_detector(detector: Any, *, device: str | None) -> Detector:
-    """The detector that ``score`` means; one that is named stays in memory for the next call."""
+def load_detector(detector: Any, *, device: str | None, backend: str | None = None, precision: str = "float32") -> Detector:
+    """The detector that ``score`` means; one that is named stays in memory for the next call.
+
+    backend: None is "auto" for what is loaded here, and leaves a Detector as it is.
+    """
     if detector is None or isinstance(detector, (str, Path)):
         file = Path(detector) if detector is not None else None
         changed = file.stat().st_mtime_ns if file is not None and file.is_file() else None
-        return _load_named(detector, device, changed, paths.weights_root())
-    if isinstance(detector, Detector) and device is None:
-        return detector  # stays where it is
-    return registry.load(detector, device=device)
+        return _load_named(detector, device, backend or "auto", precision, changed, paths.weights_root())
+    loaded = detector if isinstance(detector, Detector) and device is None else registry.load(detector, device=device)
+    if backend is None and precision == "float32":
+        return loaded
+    return accelerated(loaded, backend or "auto", precision)
 
 
 @dataclass(frozen=True)
@@ -169,6 +179,10 @@ def _load(image: Any, protocol: Protocol) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1)
-def _load_named(detector: str | Path | None, device: str | None, changed_ns: int | None, weights: Path) -> Detector:
+def _load_named(
+    detector: str | Path | None, device: str | None, backend: str, precision: str, changed_ns: int | None, weights: Path
+) -> Detector:
     # The last two are only part of the key: another file, or another folder of weights, is another detector.
-    return registry.load(detector, device=device)
+    loaded = accelerated(registry.load(detector, device=device), backend, precision)
+    give_back()  # what unpacking the weights took
+    return loaded

@@ -229,4 +229,6 @@ def test_the_docstring_says_what_the_number_is_not() -> None:
         "on_error",
         "progress",
         "verdict",
+        "backend",
+        "precision",
     ]

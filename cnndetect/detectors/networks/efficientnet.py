@@ -17,7 +17,7 @@ STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3)
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
 # The network was trained on (pixel - 127) / 128, pixels from 0 to 255.
-_PIXEL_MEAN, _PIXEL_STEP = 127.0, 128.0
+PIXEL_MEAN, PIXEL_STEP = 127.0, 128.0
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -47,6 +47,9 @@ class EfficientNetLite0(nn.Module):
     torch.Size([2])
     """
 
+    # An engine takes an image of no more pixels whole: 96 channels at full size are 400 bytes a pixel.
+    whole_pixels = 1_200_000
+
     def __init__(self) -> None:
         super().__init__()
         self.stem = _convolution(3, STEM_CHANNELS, 3, activation=True)
@@ -70,7 +73,7 @@ class EfficientNetLite0(nn.Module):
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without strips, whatever the size."""
-        return self._logits(self.features(images))
+        return self._logits(self.head(self.blocks(self.stem(as_pixels(images)))))
 
     def _logits(self, features: Tensor) -> Tensor:
         return self.fc(torch.flatten(self.pool(features), 1)).squeeze(1)
@@ -101,7 +104,7 @@ def as_pixels(images: Tensor) -> Tensor:
     """Undo the ImageNet normalisation and apply this network's own: (pixel - 127) / 128.  [N, 3, H, W] -> [N, 3, H, W]."""
     mean = images.new_tensor(_IMAGENET_MEAN).view(3, 1, 1)
     std = images.new_tensor(_IMAGENET_STD).view(3, 1, 1)
-    return images * (std * (255 / _PIXEL_STEP)) + (mean * 255 - _PIXEL_MEAN) / _PIXEL_STEP
+    return images * (std * (255 / PIXEL_STEP)) + (mean * 255 - PIXEL_MEAN) / PIXEL_STEP
 
 
 def imagenet_state() -> dict[str, Tensor]:
