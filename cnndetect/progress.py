@@ -1,7 +1,8 @@
-"""Progress bars on stderr, drawn only where it is a terminal: pipes and logs stay free of them."""
+"""Progress bars on stderr: drawn where it is a terminal, as a widget in a notebook, and nowhere else."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -15,4 +16,18 @@ def bar(items: Iterable | None = None, *, desc: str, unit: str = "image", shown:
     >>> list(bar([1, 2], desc="x"))
     [1, 2]
     """
+    if shown and _in_notebook():
+        from tqdm.notebook import tqdm as widget
+
+        return widget(items, desc=desc, unit=unit, leave=leave, **more)
     return tqdm(items, desc=desc, unit=unit, file=sys.stderr, disable=None if shown else True, leave=leave, **more)
+
+
+def say(line: str, *, file: Any = None) -> None:
+    """Print a line above the bars that are open. file: default stderr."""
+    tqdm.write(line, file=sys.stderr if file is None else file)
+
+
+def _in_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell" and importlib.util.find_spec("ipywidgets") is not None

@@ -28,7 +28,7 @@ FLOORS = {
     "fitting": 7,
     "train": 7,
     "bench": 7,
-    "compat": 8,
+    "compat": 12,
     "analysis": 8,
     "report": 9,
     "ablation": 10,

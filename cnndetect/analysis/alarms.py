@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 from tabulate import tabulate
-from tqdm import tqdm
 
 from cnndetect.data.folders import PHOTO_MARK, Sample, evenly, fingerprint
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError, ProtocolError
 from cnndetect.images import list_images
 from cnndetect.paths import ALARMS
+from cnndetect.progress import bar
 from cnndetect.scoring.batches import Conditions, score_set
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
@@ -95,10 +95,10 @@ def false_alarms(
         path = results / ALARMS / detector.name / f"{digest[:12]}.{degradation}.npz"
         scores = read_scores(path) if path.exists() and detector.identity is not None else None
         if scores is None or scores.provenance != provenance:
-            with tqdm(total=len(samples), desc=degradation, unit="image", file=sys.stderr, disable=None if progress else True) as bar:
+            with bar(total=len(samples), desc=degradation, shown=progress, leave=True) as shown:
                 journal = path.with_suffix(".journal")
                 conditions = Conditions(degradation=degradation, seed=seed)
-                scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=bar.update)
+                scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=shown.update)
             scores.save(path)
             journal.unlink(missing_ok=True)
         for name, reason in zip(scores.paths[scores.failed], scores.errors[scores.failed], strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from cnndetect.backends import accelerated
 from cnndetect.bench.results import Result
@@ -25,6 +23,7 @@ from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import ProtocolError, lookup
 from cnndetect.metrics.intervals import Interval, Jackknife, SetMetrics, jackknife, pooled_average_precision
 from cnndetect.paths import results_root
+from cnndetect.progress import bar, say
 from cnndetect.scoring.batches import Conditions, Known, score_set
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
@@ -165,16 +164,16 @@ def score_suite(
     known: dict[tuple[Path, str], float] = {}
     total = sum(map(len, samples.values()))
     # Where stderr is no terminal, the bar is left out and the lines stay.
-    with tqdm(total=total, desc=suite.title, unit="image", file=sys.stderr, disable=None if progress else True) as bar:
+    with bar(total=total, desc=suite.title, shown=progress, leave=True) as shown:
         for test_set in suite.sets:
             started = time.monotonic()
-            result, scores = _one(detector, suite, test_set, samples[test_set.name], options, results, bar.update, known)
+            result, scores = _one(detector, suite, test_set, samples[test_set.name], options, results, shown.update, known)
             kept.append((result, scores))
             # Test sets may share their reals (0_real.txt); then each is scored once.
             pairs = zip(samples[test_set.name], scores.logits, strict=True)
             known.update({(s.path, s.relative): float(logit) for s, logit in pairs if s.label == 0 and np.isfinite(logit)})
             if progress:
-                tqdm.write(_line(result, time.monotonic() - started), file=sys.stderr)
+                say(_line(result, time.monotonic() - started))
     return kept
 
 

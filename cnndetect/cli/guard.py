@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -36,11 +36,23 @@ def code_of(error: BaseException) -> int:
 
 
 def guarded(command: click.Command, arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code; an error is one line on stderr, never a traceback, unless it is a bug."""
+    """Run a command and return its exit code."""
     name = command.name or "cnndetect"
-    try:
+
+    def call() -> int:
         with command.make_context(name, list(arguments)) as context:
             return int(command.invoke(context) or DONE)
+
+    return answered(call, name, resumes=next(iter(arguments), "") in RESUMING)
+
+
+def answered(call: Callable[[], int], name: str, *, resumes: bool = False) -> int:
+    """The exit code of ``call``; an error is one line on stderr, never a traceback, unless it is a bug.
+
+    name: of the program, for its hints.  resumes: whether the same command continues after an interruption.
+    """
+    try:
+        return call()
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
@@ -58,7 +70,6 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
     except OSError as error:
         return _say(error, f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error))
     except (KeyboardInterrupt, click.Abort) as error:
-        resumes = next(iter(arguments), "") in RESUMING
         print("interrupted; the same command continues" if resumes else "interrupted", file=sys.stderr)
         return code_of(error)
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
-from tqdm import tqdm
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.guard import DONE, FAILED
 from cnndetect.errors import DataError, LayoutError, ProtocolError
-from cnndetect.progress import bar
+from cnndetect.progress import bar, say
 
 if TYPE_CHECKING:
     from cnndetect.detectors.base import Detector
@@ -88,7 +87,7 @@ def score(
             if writer is not None:
                 writer.writerow(_cells(row))
             if row.scored.error is None and not as_json:
-                tqdm.write(_line(row, as_logit), file=sys.stdout)
+                say(_line(row, as_logit), file=sys.stdout)
     failed = [row for row in kept if row.scored.error is not None]
     if as_json:
         shared.print_json(_document(kept, loaded, threshold))
@@ -136,7 +135,7 @@ def _rows(images: Sequence[Path | bytes], detector: Detector, threshold: float |
             given = images[scored.index]
             name = STDIN if isinstance(given, bytes) else str(given)
             if scored.error is not None:
-                tqdm.write(f"failed: {scored.error}", file=sys.stderr)
+                say(f"failed: {scored.error}")
             label = None if threshold is None or scored.error is not None else "fake" if scored.logit > threshold else "real"
             yield Row(name, scored, label)
 

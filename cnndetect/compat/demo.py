@@ -1,4 +1,4 @@
-"""``python -m cnndetect.compat.demo -f IMAGE``: one image in, the line of the original demo.py out."""
+"""``python -m cnndetect.compat.demo -f IMAGE`` prints the line of the original demo.py for one image."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from cnndetect.cli.guard import DONE, answered
 from cnndetect.compat.reference import DEFAULT_MODEL, crop_protocol, load_model
-from cnndetect.errors import CnndetectError, ImageError
+from cnndetect.errors import ImageError
 from cnndetect.scoring import score_stream
 
 EXAMPLES = """The figure is not calibrated: it orders images and is not the probability of being fake.
@@ -20,7 +21,7 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score one image: 0 done, 1 failed, 2 misused."""
+    """Score one image; the exit codes are those of cli/guard.py."""
     parser = argparse.ArgumentParser(
         prog="python -m cnndetect.compat.demo",
         description="The original demo.py.",
@@ -33,17 +34,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-c", "--crop", type=int, default=None, metavar="PX", help="middle square; default: the whole image")
     parser.add_argument("--use_cpu", action="store_true")
     options = parser.parse_args(arguments)
-    try:
-        protocol = crop_protocol(options.crop)
-        detector = load_model(options.model_path, use_cpu=options.use_cpu)
-        (scored,) = score_stream([options.file], detector=detector, protocol=protocol)
-        if scored.error is not None:
-            raise ImageError(scored.error)
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return answered(lambda: _score(options), parser.prog)
+
+
+def _score(options: argparse.Namespace) -> int:
+    protocol = crop_protocol(options.crop)
+    detector = load_model(options.model_path, use_cpu=options.use_cpu)
+    (scored,) = score_stream([options.file], detector=detector, protocol=protocol)
+    if scored.error is not None:
+        raise ImageError(scored.error)
     print(f"probability of being synthetic: {100 * scored.fakeness:.2f}%")
-    return 0
+    return DONE
 
 
 if __name__ == "__main__":

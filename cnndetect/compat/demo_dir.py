@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from cnndetect.cli.guard import answered
 from cnndetect.compat.reference import DEFAULT_MODEL, ahead, crop_protocol, load_model, reference_figures
 from cnndetect.data.folders import Sample, scan
 from cnndetect.detectors.base import Detector
-from cnndetect.errors import CnndetectError, ImageError
+from cnndetect.errors import ImageError
 from cnndetect.images import to_rgb_array
+from cnndetect.progress import bar, say
 from cnndetect.scoring import score_stream
 from cnndetect.transforms.preprocess import Protocol
 
@@ -50,18 +51,18 @@ class Sizes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score folders: 0 done, 1 failed or some images failed, 2 misused."""
-    options = _parser().parse_args(arguments)
-    try:
-        protocol = crop_protocol(options.crop)
-        samples = [sample for folder in options.dir for sample in scan(folder)]
-        if options.size_only:
-            return _sizes_only(samples, protocol, options)
-        detector = load_model(options.model_path, use_cpu=options.use_cpu)
-        return _figures(samples, detector, protocol, options)
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    """Score folders; the exit codes are those of cli/guard.py."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    return answered(lambda: _score(options), parser.prog)
+
+
+def _score(options: argparse.Namespace) -> int:
+    protocol = crop_protocol(options.crop)
+    samples = [sample for folder in options.dir for sample in scan(folder)]
+    if options.size_only:
+        return _sizes_only(samples, protocol, options)
+    return _figures(samples, load_model(options.model_path, use_cpu=options.use_cpu), protocol, options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,14 +87,14 @@ def _parser() -> argparse.ArgumentParser:
 def _figures(samples: Sequence[Sample], detector: Detector, protocol: Protocol, options: argparse.Namespace) -> int:
     logits = np.full(len(samples), np.nan)
     failures, sizes = [], Sizes()
-    with tqdm(total=len(samples), unit="image", file=sys.stderr, disable=None) as bar:
+    with bar(total=len(samples), desc="score", leave=True) as shown:
         images = _images(samples, sizes, protocol, workers=options.workers)
         for scored in score_stream(images, detector=detector, batch_size=options.batch_size, protocol=protocol):
             logits[scored.index] = scored.logit
             if scored.error is not None:
                 failures.append(scored.error)
-                tqdm.write(f"failed: {scored.error}", file=sys.stderr)
-            bar.update()
+                say(f"failed: {scored.error}")
+            shown.update()
     labels = np.array([sample.label for sample in samples])
     found = reference_figures(labels, logits)
     if options.json:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from cnndetect.bench.run import Options, result_path, run_suite
 from cnndetect.bench.suites import Suite, TestSet
+from cnndetect.cli.guard import DONE, FAILED, answered
 from cnndetect.compat.reference import DEFAULT_MODEL, ReferenceFigures, load_model, reference_figures
 from cnndetect.data.official.catalog import DATASETS
 from cnndetect.detectors.base import Detector
-from cnndetect.errors import CnndetectError, LayoutError, ProtocolError
+from cnndetect.errors import LayoutError, ProtocolError
 from cnndetect.files import write_whole
 from cnndetect.images import packs
 from cnndetect.scoring.scores import read_scores
@@ -35,34 +36,29 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score test sets, write the CSV: 0 done, 1 failed or something was missing, 2 misused."""
+    """Score test sets and write the CSV; the exit codes are those of cli/guard.py."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        settings = Options(
-            protocol="nocrop" if options.no_crop else "crop224",
-            degradation=_degradation(options),
-            batch_size=options.batch_size,
-            draws=0,
-            rerun=options.rerun,
-        )
-        sets = [TestSet(val, options.dataroot / val) for val in options.vals]
-        absent = [test_set.name for test_set in sets if not packs.is_dir(test_set.root)]
-        if len(absent) == len(sets):
-            raise LayoutError(f"{options.dataroot} holds none of {', '.join(options.vals)}. Expected folders of these names.")
-        detector = load_model(options.model_path, use_cpu=options.gpu_ids == "-1")
-        failed = _run([test_set for test_set in sets if test_set.name not in absent], detector, settings, options)
-    except ProtocolError as error:
-        parser.error(str(error))
-    except CnndetectError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 1
+    return answered(lambda: _evaluate(options), parser.prog, resumes=True)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    settings = Options(
+        protocol="nocrop" if options.no_crop else "crop224",
+        degradation=_degradation(options),
+        batch_size=options.batch_size,
+        draws=0,
+        rerun=options.rerun,
+    )
+    sets = [TestSet(val, options.dataroot / val) for val in options.vals]
+    absent = [test_set.name for test_set in sets if not packs.is_dir(test_set.root)]
+    if len(absent) == len(sets):
+        raise LayoutError(f"{options.dataroot} holds none of {', '.join(options.vals)}. Expected folders of these names.")
+    detector = load_model(options.model_path, use_cpu=options.gpu_ids == "-1")
+    failed = _run([test_set for test_set in sets if test_set.name not in absent], detector, settings, options)
     if absent:
         print(f"not in {options.dataroot}: {', '.join(absent)}", file=sys.stderr)
-    return 1 if absent or failed else 0
+    return FAILED if absent or failed else DONE
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,13 +10,12 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from tqdm import tqdm
-
 from cnndetect.bench.standings import differences
 from cnndetect.bench.tables import percent
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, lookup
 from cnndetect.files import csv_text, write_whole
+from cnndetect.progress import bar
 from cnndetect.report.audit_section import audit_section
 from cnndetect.report.comparison_sections import comparison_section, ranks_section
 from cnndetect.report.figures.style import inline_svg, png_bytes, svg_text, webp_bytes
@@ -81,10 +79,10 @@ def build_report(
     out = Path(out)
     _ = inputs.standings  # computed here, so that every process has them
     made: dict[str, _Made] = {}
-    with tqdm(total=len(chosen), desc="sections", file=sys.stderr, disable=None if progress else True) as bar:
+    with bar(total=len(chosen), desc="sections", unit="section", shown=progress, leave=True) as shown:
         for anchor, one in _each(chosen, inputs, out, jobs):
             made[anchor] = one
-            bar.update()
+            shown.update()
 
     provenance = _provenance(inputs)
     files = [path for anchor in chosen for path in made[anchor].files] + [_write_data(out, provenance.name, provenance.data)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.special import expit
-from tqdm import tqdm
 
 from cnndetect import paths
 from cnndetect.backends import accelerated
@@ -24,6 +22,7 @@ from cnndetect.detectors import calibration, registry
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ImageError, ProtocolError, lookup
 from cnndetect.images import to_rgb_array
+from cnndetect.progress import bar
 from cnndetect.scoring.engine import Outcome, score_batches
 from cnndetect.scoring.inputs import given
 from cnndetect.scoring.loader import Load
@@ -104,7 +103,7 @@ def score(
         loaded = calibration.calibrated(loaded)
     logits, failures = [], []
     stream = score_stream(images.images, detector=loaded, batch_size=batch_size)
-    for scored in tqdm(stream, total=images.count, desc="score", unit="image", file=sys.stderr, disable=not progress, leave=False):
+    for scored in bar(stream, total=images.count, desc="score", shown=progress):
         if scored.error is not None:
             place = f"Image {scored.index}" + (f" of {images.count}" if images.count is not None else "")
             failures.append(scored.error if images.single else f"{place}: {scored.error}")

@@ -7,7 +7,6 @@ the number of workers, the number of processes and an interruption never change 
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from cnndetect.data.folders import Sample, class_of, scan
 from cnndetect.errors import DataError, ImageError, LayoutError, lookup
 from cnndetect.images import open_image
+from cnndetect.progress import bar
 from cnndetect.transforms.augment import AugmentConfig, augment, augment_validation, resize
 
 # First number of every seed, so that the three kinds of choices never share a stream.
@@ -99,7 +98,7 @@ def load_splits(
     splits = {}
     for name in sorted(samples, reverse=True):
         cached: list[np.ndarray | None] = [None] * len(samples[name])
-        for index in tqdm(range(len(cached)), f"decode {name}", leave=False, disable=not progress, file=sys.stderr):
+        for index in bar(range(len(cached)), desc=f"decode {name}", shown=progress):
             image = _decode(samples[name][index], augment)
             if name == "train":
                 _check_size(samples[name][index], image, augment)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
-from tqdm import tqdm
 
 from cnndetect.data.folders import Sample, spread
 from cnndetect.data.test_only import refuse_test_images
 from cnndetect.errors import WeightsError, lookup
 from cnndetect.files import sha256_of
+from cnndetect.progress import bar, say
 from cnndetect.train.architectures import ARCHITECTURES
 from cnndetect.train.board import Board, open_board, summary_writer
 from cnndetect.train.checkpoint import save_json, save_json_lines, save_weights
@@ -111,18 +110,14 @@ def _train_epoch(run: Run, split: Split, *, progress: bool) -> None:
 
     total = len(epoch_order(config, split, epoch=run.epoch, world_size=world.size))
     batches = epoch_batches(config, split, epoch=run.epoch, first_step=run.step, rank=world.rank, world_size=world.size)
-    bar = tqdm(
-        total=total, initial=run.step, desc=f"epoch {run.epoch}", leave=False, file=sys.stderr,
-        disable=not progress,
-    )  # fmt: skip
     before, clock = run.seconds_in_epoch, time.monotonic()
-    with bar:
+    with bar(total=total, initial=run.step, desc=f"epoch {run.epoch}", unit="step", shown=progress) as shown:
         for batch in batches:
             run.loss_sum += _step(run, batch)
             run.images_seen += len(batch.labels)
             run.step += 1
             run.seconds_in_epoch = before + time.monotonic() - clock
-            bar.update()
+            shown.update()
             if run.step < total and _out_of_time(run):
                 run.stop_reason = "max_seconds"
                 break
@@ -182,7 +177,7 @@ def _finish_epoch(run: Run, split: Split, board: Board, *, progress: bool) -> No
     _report(run)
     board.write(row)
     if progress:
-        tqdm.write(epoch_line(row), file=sys.stderr)
+        say(epoch_line(row))
 
 
 def epoch_line(row: dict) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
 from cnndetect.files import write_whole
 from cnndetect.images import list_images, open_image
+from cnndetect.progress import bar
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.photographs.native import compressed_like, native_crop
 from cnndetect.zoo.registry import Generator, load_generator, train_family
@@ -60,7 +60,7 @@ def build_training_set(
             if split == "train":
                 views = views[:per_category]
             folder = Path(out) / split / category
-            for place, view in enumerate(tqdm(views, desc=f"{split} {category}", file=sys.stderr)):
+            for place, view in enumerate(bar(views, desc=f"{split} {category}", leave=True)):
                 _write_pair(folder, generator, place, *view, seed=SPLIT_SEEDS[split])
             counts.setdefault(split, {})[category] = len(views)
     return counts
@@ -97,7 +97,7 @@ def build_test_set(generator: Generator, reals: Path, out: Path, *, count: int |
     (out / "0_real.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if generator.family.kind == "unconditional":
         return _write_fakes(generator, out / "1_fake", count or len(files), seed=seed)
-    for index, file in enumerate(tqdm(files[:count], desc=f"{generator.family.name} fakes", file=sys.stderr)):
+    for index, file in enumerate(bar(files[:count], desc=f"{generator.family.name} fakes", leave=True)):
         make = lambda index=index, file=file: generator.fake(index, seed=seed, photo=np.asarray(open_image(file)))  # noqa: E731
         _write_once(out / "1_fake" / file.name, make)
     return len(files[:count])
@@ -165,7 +165,7 @@ def attribution_text(records: Sequence[Mapping[str, str]]) -> str:
 
 
 def _write_fakes(generator: Generator, folder: Path, count: int, *, seed: int) -> int:
-    for index in tqdm(range(count), desc=f"{generator.family.name} fakes", file=sys.stderr):
+    for index in bar(range(count), desc=f"{generator.family.name} fakes", leave=True):
         make = lambda index=index: generator.fake(index, seed=seed)  # noqa: E731
         _write_once(folder / f"{generator.family.name}-{seed}-{index:05d}.png", make)
     return count

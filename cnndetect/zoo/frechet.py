@@ -7,24 +7,23 @@ Few images make any such distance too large, so compare it with that of real pho
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from cnndetect.data.folders import evenly, find_sets, scan
 from cnndetect.errors import DataError
 from cnndetect.features import PerceptualFeatures
 from cnndetect.images import list_images, to_rgb_array
+from cnndetect.progress import bar
 
 
 def describe(files: Sequence[Path], *, features: PerceptualFeatures, batch: int = 16) -> np.ndarray:
     """Averaged features of image files of one size: [N, 112] float64."""
     rows = []
-    for start in tqdm(range(0, len(files), batch), desc="features", file=sys.stderr, leave=False):
+    for start in bar(range(0, len(files), batch), desc="features", unit="batch"):
         images = np.stack([to_rgb_array(file) for file in files[start : start + batch]])
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
         with torch.no_grad():

@@ -7,7 +7,6 @@ what the uninterrupted run would have drawn, and no random state needs to be sto
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -17,10 +16,10 @@ from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from cnndetect.errors import DataError
 from cnndetect.files import sha256_of, write_whole
+from cnndetect.progress import bar
 
 Network = TypeVar("Network", bound=nn.Module)
 Step = Callable[[int, torch.Generator], Mapping[str, "torch.Tensor | float"]]
@@ -66,18 +65,18 @@ def run(job: Job, steps: int, step: Step, state: Mapping[str, nn.Module | torch.
 
     # One line per log interval goes to a file; the bar goes to stderr.
     saved, window, count, since = time.monotonic(), dict[str, list[torch.Tensor | float]](), 0, time.monotonic()
-    with tqdm(total=steps, initial=start, file=sys.stderr, unit="step", mininterval=5) as bar:
+    with bar(total=steps, initial=start, desc=job.out.name, unit="step", mininterval=5, leave=True) as shown:
         for index in range(start, steps):
             losses = step(index, generator_for(seed, index))
             for name, value in losses.items():
                 # A tensor stays on its device until it is logged: reading it at every step would stall a GPU.
                 window.setdefault(name, []).append(value.detach() if isinstance(value, torch.Tensor) else value)
             count += 1
-            bar.update()
+            shown.update()
             if count == job.log_steps or index + 1 == steps:
                 line = {name: round(sum(map(float, values)) / len(values), 5) for name, values in window.items()}
                 _log(job.out, {"step": index + 1, "seconds": round(time.monotonic() - since, 1), **line})
-                bar.set_postfix(line)
+                shown.set_postfix(line)
                 window, count, since = {}, 0, time.monotonic()
             if time.monotonic() - saved > job.checkpoint_seconds or index + 1 == steps:
                 save(path, {"step": index + 1, "config": described, "state": {k: v.state_dict() for k, v in state.items()}})

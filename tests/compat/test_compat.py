@@ -52,7 +52,7 @@ def test_demo_prints_one_percentage(tmp_path, model, capsys) -> None:
 def test_demo_names_what_is_wrong(tmp_path, model, capsys, monkeypatch, options, words) -> None:
     Image.new("RGB", (30, 20)).save(tmp_path / "grey.png")
     monkeypatch.chdir(tmp_path)
-    assert demo.main(["-m", model, *options, "--use_cpu"]) == 1
+    assert demo.main(["-m", model, *options, "--use_cpu"]) == (2 if "-c" in options else 1)
     assert words in capsys.readouterr().err
 
 
@@ -130,11 +130,11 @@ def test_eval_degrades_as_it_is_told(dataroot, model, tmp_path, capsys) -> None:
         (["--blur_prob", "0.5"], "Expected 0 or 1"),
         (["--jpg_prob", "1", "--jpg_qual", "30,100"], "Expected one of 30, "),
         (["--jpg_prob", "1", "--blur_prob", "1"], "one degradation"),
-        (["--isTrain"], "unrecognized"),
     ):
-        with pytest.raises(SystemExit) as stopped:
-            eval.main([*command, *wrong])
-        assert stopped.value.code == 2 and words in capsys.readouterr().err
+        assert eval.main([*command, *wrong]) == 2 and words in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        eval.main([*command, "--isTrain"])
+    assert stopped.value.code == 2 and "unrecognized" in capsys.readouterr().err
 
 
 def test_failed_images_are_the_worst_of_their_class() -> None:
@@ -158,3 +158,15 @@ def test_threads_keep_the_order_and_stay_only_a_little_ahead() -> None:
 def test_examples_run(name) -> None:
     found = doctest.testmod(importlib.import_module(f"cnndetect.{name}"))
     assert found.attempted > 0 and not found.failed
+
+
+def test_an_interruption_is_one_line_and_130(dataroot, model, tmp_path, capsys, monkeypatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    folder, image = str(dataroot / "crn"), str(next(dataroot.rglob("*.png")))
+    for program, words in ((demo, ["-f", image]), (demo_dir, ["-d", folder]), (eval, ["--dataroot", str(dataroot), "--vals", "crn"])):
+        monkeypatch.setattr(program, "load_model", interrupted)
+        assert program.main(words) == 130
+        answer = capsys.readouterr()
+        assert answer.out == "" and len(answer.err.splitlines()) == 1 and "interrupted" in answer.err

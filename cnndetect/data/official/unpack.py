@@ -10,20 +10,20 @@ import os
 import shutil
 import stat
 import struct
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-from tqdm import tqdm
+from typing import Any
 
 from cnndetect.data.folders import FAKE, REAL
 from cnndetect.data.official.catalog import Group
 from cnndetect.data.official.download import CHUNK_BYTES, check_room
 from cnndetect.errors import DataError, DownloadError
+from cnndetect.progress import bar
 
+_BYTES: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": True}
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, struct.error)
 
 
@@ -82,7 +82,7 @@ def unpack(
     check_room(folder, sum(m.info.file_size for m in missing), what=f"Unpacking {len(missing)} files")
     failed: list[str] = []
     size = 0
-    with _bar(sum(m.info.compress_size for m in missing), "unpacking", progress) as bar:
+    with bar(total=sum(m.info.compress_size for m in missing), desc="unpacking", shown=progress, **_BYTES) as shown:
         for member in missing:
             problem = _write(archive, member, folder)
             if problem and doubt is not None:
@@ -91,7 +91,7 @@ def unpack(
             if problem:
                 failed.append(f"{member.relative}: {problem}")
             size += 0 if problem else member.info.file_size
-            bar.update(member.info.compress_size)
+            shown.update(member.info.compress_size)
     return Unpacked(len(missing) - len(failed), len(present), size, tuple(failed))
 
 
@@ -111,11 +111,11 @@ def _present(members: Collection[Member], folder: Path, progress: bool) -> set[s
     """Names of the members that are there already, whole: by size, then by CRC-32."""
     alike = [member for member in members if _size(folder / member.relative) == member.info.file_size]
     found = set()
-    with _bar(sum(m.info.file_size for m in alike), "checking files that are here", progress and bool(alike)) as bar:
+    with bar(total=sum(m.info.file_size for m in alike), desc="checking", shown=progress and bool(alike), **_BYTES) as shown:
         for member in alike:
             if zlib.crc32((folder / member.relative).read_bytes()) == member.info.CRC:
                 found.add(member.relative)
-            bar.update(member.info.file_size)
+            shown.update(member.info.file_size)
     return found
 
 
@@ -144,7 +144,3 @@ def _write(archive: zipfile.ZipFile, member: Member, folder: Path) -> str | None
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else -1
-
-
-def _bar(total: int, what: str, progress: bool) -> tqdm:
-    return tqdm(total=total, desc=what, unit="B", unit_scale=True, file=sys.stderr, disable=None if progress else True)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-from tqdm import tqdm
 
 from cnndetect.data.folders import FAKE, REAL
 from cnndetect.data.official.catalog import DATASETS, Dataset, Group, find_dataset, find_groups, named_groups
 from cnndetect.data.official.flaws import flaw_lines
 from cnndetect.errors import ImageError, LayoutError, ProtocolError
 from cnndetect.images import list_images, open_image
+from cnndetect.progress import bar
 
 NAMED = 5
 
@@ -83,10 +81,10 @@ def verify(
     listed = {folder: (_images(root / folder / REAL), _images(root / folder / FAKE)) for folder, _ in pairs}
     total = sum(len(files) for both in listed.values() for files in both)
     checks: list[ClassCheck] = []
-    with tqdm(total=total, unit="image", file=sys.stderr, disable=None if progress and contents else True) as bar:
+    with bar(total=total, desc="verify", shown=progress and contents, leave=True) as shown:
         for folder, counts in pairs:
             real, fake = listed[folder]
-            wrong, equal = _look(root, [*real, *fake], bar) if contents else ({}, set())
+            wrong, equal = _look([*real, *fake], shown.update) if contents else ({}, set())
             for label, expected, files in ((REAL, counts.real, real), (FAKE, counts.fake, fake)):
                 checks.append(
                     ClassCheck(
@@ -114,13 +112,13 @@ def _told_by(root: Path) -> str:
     raise ProtocolError(f"{root} may be {' or '.join(fitting) or 'any data set'}. Say which with --suite; known: {', '.join(DATASETS)}.")
 
 
-def _look(root: Path, files: list[Path], bar: tqdm) -> tuple[dict[Path, str], set[Path]]:
+def _look(files: list[Path], advance: Callable[[], object]) -> tuple[dict[Path, str], set[Path]]:
     """What is wrong with which file, and which files repeat an earlier one, over the two folders of one class."""
     wrong: dict[Path, str] = {}
     digests: dict[Path, str] = {}
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1))) as pool:
         for file, (digest, problem) in zip(files, pool.map(_decode, files), strict=True):
-            bar.update()
+            advance()
             if problem is not None:
                 wrong[file] = problem
             if digest is not None:
