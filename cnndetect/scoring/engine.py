@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from cnndetect.backends.memory import PIXELS_BETWEEN_TRIMS, give_back, keep_few_kernels
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ProtocolError
 from cnndetect.scoring.loader import Load, Loaded, loaded_ahead
-from cnndetect.transforms.preprocess import normalize
+from cnndetect.scoring.staging import staged
 
 # A batch holds no more pixels than this; what waits for its batch holds no more than the window.
 BATCH_PIXELS = 4_000_000
@@ -61,13 +60,13 @@ def score_batches(
         raise ProtocolError(f"Got batch_size={batch_size}. Expected a whole number >= 1.")
     keep_few_kernels()
     since_trim = 0
-    for batch in grouped(loaded_ahead(images, threads=threads), batch_size=batch_size, ahead=ahead):
+    batches = grouped(loaded_ahead(images, threads=threads), batch_size=batch_size, ahead=ahead)
+    for batch, pixels in staged(batches, detector.device):
         since_trim += sum(image.pixels for image in batch)
         if since_trim > PIXELS_BETWEEN_TRIMS:
             give_back()
             since_trim = 0
-        failed = batch[0].error
-        yield [Outcome(batch[0].key, math.nan, failed)] if failed is not None else _scored(detector, batch)
+        yield [Outcome(batch[0].key, math.nan, batch[0].error)] if pixels is None else _scored(detector, batch, pixels)
 
 
 def grouped(stream: Iterable[Loaded], *, batch_size: int, ahead: int | None = None) -> Iterator[list[Loaded]]:
@@ -118,15 +117,15 @@ class _Waiting:
         return min(self.since, key=self.since.__getitem__)
 
 
-def _scored(detector: Detector, batch: list[Loaded]) -> list[Outcome]:
+def _scored(detector: Detector, batch: list[Loaded], images: torch.Tensor) -> list[Outcome]:
     """Outcomes of a batch. A detector that raises is asked image by image, and only what fails is failed."""
     try:
-        logits = detector.logits(_stacked(batch)).double().tolist()
+        logits = detector.logits(images).double().tolist()
     except ProtocolError:
         raise
     except Exception as error:  # noqa: BLE001  a user's detector may raise anything; the reason is kept
         if len(batch) > 1:
-            return [outcome for one in batch for outcome in _scored(detector, [one])]
+            return [outcome for place, one in enumerate(batch) for outcome in _scored(detector, [one], images[place : place + 1])]
         reason = f"detector failed: {type(error).__name__}: {error}"[:REASON_LENGTH]
         return [Outcome(batch[0].key, math.nan, reason, batch[0].size)]
     return [_outcome(one, logit) for one, logit in zip(batch, logits, strict=True)]
@@ -136,9 +135,3 @@ def _outcome(image: Loaded, logit: float) -> Outcome:
     if math.isfinite(logit):
         return Outcome(image.key, logit, None, image.size)
     return Outcome(image.key, math.nan, f"detector returned the logit {logit}, not a finite number", image.size)
-
-
-def _stacked(batch: list[Loaded]) -> torch.Tensor:
-    """uint8 [H, W, 3] each -> normalised float32 [N, 3, H, W]."""
-    pixels = torch.from_numpy(np.stack([one.array for one in batch]))  # [N, H, W, 3]
-    return normalize(pixels.permute(0, 3, 1, 2).contiguous())

@@ -13,6 +13,8 @@ from cnndetect.detectors.base import Detector
 from cnndetect.errors import ImageError
 from cnndetect.scoring.engine import grouped, score_batches
 from cnndetect.scoring.loader import Loaded, loaded_ahead
+from cnndetect.scoring.staging import staged
+from cnndetect.transforms.preprocess import to_tensor
 
 
 def image(key: int, height: int, width: int) -> Loaded:
@@ -91,3 +93,22 @@ def test_a_failed_image_keeps_its_size_only_where_it_was_decoded() -> None:
     found = {one.key: one for batch in score_batches(Detector("x", detector), images, batch_size=2) for one in batch}
     assert (found[0].size, found[1].size, found[2].size) == ((5, 4), None, (6, 4))
     assert found[1].error == "missing" and "logit" in str(found[0].error) and found[2].error is None
+
+
+def test_batches_are_staged_in_order_and_a_failure_has_no_images() -> None:
+    arrays = [np.full((4, 6, 3), level, np.uint8) for level in (0, 255)]
+    failed = Loaded("bad", np.empty((0, 0, 3), np.uint8), "cannot be read")
+    batches = [[Loaded(index, array) for index, array in enumerate(arrays)], [failed], [Loaded(2, arrays[1])]]
+    found = list(staged(batches, "cpu"))
+    assert [batch for batch, _ in found] == batches and found[1][1] is None
+    assert torch.equal(found[0][1], torch.stack([to_tensor(array) for array in arrays]))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_staging_on_a_gpu_gives_the_same_images() -> None:
+    rng = np.random.default_rng(0)
+    batches = [[Loaded(index, rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)) for index in range(3)] for _ in range(5)]
+    for (batch, images), (_, expected) in zip(staged(batches, "cuda"), staged(batches, "cpu"), strict=True):
+        assert len(batch) == 3 and images.is_cuda and images.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(images.cpu(), expected, atol=1e-6, rtol=0)
