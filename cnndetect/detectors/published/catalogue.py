@@ -18,10 +18,11 @@ from cnndetect.detectors.published import (
     npr,
     rine,
     safe,
+    sahu65,
     univfd,
 )
 from cnndetect.detectors.published.record import Published
 
-_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda, aide, mesonet)
+_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda, aide, mesonet, sahu65)
 
 PUBLISHED: dict[str, Published] = {record.name: record for adapter in _ADAPTERS for record in adapter.RECORDS}

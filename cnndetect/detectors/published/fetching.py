@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from cnndetect.data.official.download import download
@@ -14,18 +15,23 @@ from cnndetect.paths import official_root
 
 
 def folder_of(record: Published, root: str | Path | None = None) -> Path:
-    """Where a detector's files lie: below paths.official_root(), in a folder of its name."""
+    """Where a detector's files lie: in its package, else below paths.official_root() in a folder of its name."""
+    spec = find_spec(record.package) if record.package else None
+    if spec is not None and spec.submodule_search_locations:
+        return Path(spec.submodule_search_locations[0])
     return official_root(root) / "published" / record.name
 
 
 def is_here(record: Published, root: str | Path | None = None) -> bool:
-    """Whether ``load`` finds its files; a detector without files of its own is always here."""
+    """Whether ``load`` finds its files."""
     folder = folder_of(record, root)
     return all((folder / file.name).is_file() for file in record.files)
 
 
 def find_weights(record: Published, weights: str | Path | None = None) -> Present:
     """The user's copy, or the fetched one, checked. Raises WeightsError that says how to get it."""
+    if weights is not None and record.package:
+        raise ProtocolError(f"{record.name} is a package with its own weights. Expected its name alone, got {record.name}={weights}.")
     if weights is not None:
         return checked(record, weights)
     if is_here(record):
@@ -45,6 +51,8 @@ def fetch_published(
     if is_here(record, root):
         checked(record, folder)
         return folder
+    if record.package:
+        raise ProtocolError(f"{record.name} is a package of its own. {how_to_get(record)}")
     if not accept_licence:
         raise ProtocolError(f"{record.name} is under: {record.licence}. Read its terms at {record.code} and accept them: --accept-licence.")
     if source is None and not all(file.urls for file in record.files):
@@ -61,6 +69,8 @@ def fetch_published(
 
 def how_to_get(record: Published) -> str:
     """The command that fetches the weights, or where a person with a browser finds them and what to do then."""
+    if record.package:
+        return f"It lies {record.files[0].place}"
     if record.files and all(file.urls for file in record.files):
         return f"Fetch them: cnndetect detectors get {record.name}"
     places = "; ".join(f"{file.name}: {file.place}" for file in record.files)

@@ -32,7 +32,8 @@ def load_published(present: Present, *, device: str = "cpu") -> Detector:
     """The detector of checked files, ready to score. Raises WeightsError where a file does not fit its network."""
     record = present.record
     network = record.build()
-    for path in present.paths:
+    # A package has loaded its own files, whose checksums were compared.
+    for path in present.paths if record.package is None else ():
         fill(network, record, read_state(path), source=path.name)
     return Detector(
         record.name, Adapter(network, record.prepare, record.output), weights_sha256=present.sha256, progan_only=record.progan_only,

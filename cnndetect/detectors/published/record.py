@@ -51,7 +51,8 @@ class Published:
     prepare: what happens to an image, an Input or a function of the adapter; words: the same for tables.
     output: a name of adapter.OUTPUTS.  prefixes: of keys, (in the file, in the network), the first that fits counts.
     convert: the file's whole state to the network's, for the layout of another framework; prefixes are not used then.
-    extra: what must be installed besides, None where nothing.  progan_only: whether it saw ProGAN images alone.
+    extra: what must be installed besides, None where nothing.  package: the Python package that is the detector; its files lie
+    in it, and ``build`` calls it.  progan_only: whether it saw ProGAN images alone.
     compared: largest difference of logits from the authors' own code on the same weights and images, relative where they
     are above 1, which a test holds; or why it was not compared.
     """
@@ -73,6 +74,7 @@ class Published:
     convert: Callable[[State], State] | None = field(default=None, repr=False)
     part: str = ""
     extra: str | None = None
+    package: str | None = None
     backbone: str | None = None
     progan_only: bool = False
     millions: float | None = None
@@ -116,7 +118,7 @@ class Published:
         """Everything but the functions, for JSON."""
         plain = (
             "name", "title", "paper", "code", "licence", "trained_on", "architecture", "compared", "orientation", "words",
-            "extra", "backbone", "progan_only", "millions", "note",
+            "extra", "package", "backbone", "progan_only", "millions", "note",
         )  # fmt: skip
         files = [{key: value for key, value in vars(file).items() if value} for file in self.files]
         known = {key: getattr(self, key) for key in plain if getattr(self, key) not in (None, "")}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnndetect.detectors.published.catalogue import PUBLISHED
-from cnndetect.detectors.published.fetching import folder_of, is_here
+from cnndetect.detectors.published.fetching import folder_of, how_to_get, is_here
 from cnndetect.detectors.published.record import Published
 
 
@@ -22,6 +22,8 @@ def terms(record: Published) -> str:
 
 def plan(record: Published, root: Path | None = None) -> str:
     """Files, sizes, checksums, places and the folder they would go to."""
+    if record.package:
+        return f"{record.name} ({record.licence}): {how_to_get(record)}"
     lines = [f"{record.name} ({record.licence}) -> {folder_of(record, root)}"]
     lines += [
         f"  {file.name} ({_bytes(file.size)}, {file.proof}) from {file.urls[0] if file.urls else file.place}" for file in record.files
@@ -46,12 +48,14 @@ def table() -> str:
 
 def compared_words(record: Published) -> str:
     """How near to the authors' own code, in words."""
+    if record.package:
+        return "the package itself answers"
     return f"to {record.compared:g}" if isinstance(record.compared, float) else f"not compared: {record.compared}"
 
 
 def _places(record: Published) -> str:
-    if not record.files:
-        return "inside its package"
+    if record.package:
+        return f"inside the package {record.package}"
     fetched = "" if all(file.urls for file in record.files) else " (by hand)"
     return "; ".join(f"{file.name}, {_bytes(file.size)}" for file in record.files) + fetched
 
