@@ -122,7 +122,7 @@ def read_runs(
     same weights. A run that lies in several folders counts once.
     """
     runs: dict[Condition, dict[str, dict[str, Run]]] = {}
-    for path in [path for folder in folders for path in _result_files(Path(folder))]:
+    for path in [path for folder in folders for path in result_files(Path(folder))]:
         result = read_result(path)
         wanted = (
             result.is_result
@@ -224,7 +224,8 @@ def _scores_of(path: Path, provenance: Provenance) -> Scores | None:
     return scores if scores.provenance.equals(provenance) else None
 
 
-def _result_files(root: Path) -> list[Path]:
+def result_files(root: Path) -> list[Path]:
+    """The results below a folder, sorted; what other writers keep there is left out."""
     return [path for path in sorted(root.rglob("*.json")) if path.relative_to(root).parts[0] not in OTHER_WRITERS]
 
 

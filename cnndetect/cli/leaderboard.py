@@ -8,17 +8,22 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.groups import Verbs
+from cnndetect.cli.guard import DONE, FAILED
 
 _HERE = "cnndetect.cli.leaderboard"
 leaderboard = Verbs(
     "leaderboard",
-    {"table": (f"{_HERE}:table", "every suite with stored results, or several side by side")},
+    {
+        "table": (f"{_HERE}:table", "every suite with stored results, or several side by side"),
+        "verify": (f"{_HERE}:verify", "check rows before they are sent, or merged"),
+    },
     default="table",
     help="Tables of stored results. Nothing is scored.",
     epilog="""\b
 examples:
   cnndetect leaderboard --results benchmarks/results --out benchmarks/LEADERBOARD.md
-  cnndetect leaderboard --suites mini,forensynths-11,public --format csv""",
+  cnndetect leaderboard --suites mini,forensynths-11,public --format csv
+  cnndetect leaderboard verify benchmarks/results""",
 )
 
 
@@ -59,3 +64,17 @@ def table(
     click.echo(text)
     if out is not None:
         click.echo(f"wrote {out}", err=True)
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=shared.FILE, metavar="DIR...")
+@shared.as_json
+def verify(folders: tuple[Path, ...], as_json: bool) -> int:
+    """Check every result below DIR: figures against scores, images against the installed suite, weights against the record."""
+    from cnndetect.bench.verify import as_text
+    from cnndetect.bench.verify import verify as checked
+    from cnndetect.files import plain
+
+    found = checked(folders)
+    shared.print_json(plain(found)) if as_json else click.echo(as_text(found))
+    return FAILED if found.problems else DONE

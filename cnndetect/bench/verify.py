@@ -1,0 +1,177 @@
+"""Check rows that somebody sends: figures against scores, images against the suite, weights against the record.
+
+What cannot be seen from files alone, whether the scores are those of the detector, needs a run of the bench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.store import result_files, result_path
+from cnndetect.bench.suites import Suite, find_suites
+from cnndetect.data.folders import clusters, contents, fingerprint, scan
+from cnndetect.detectors.official import OFFICIAL
+from cnndetect.detectors.published.catalogue import PUBLISHED
+from cnndetect.detectors.records import registered
+from cnndetect.errors import CnndetectError, DataError
+from cnndetect.metrics.intervals import METHOD, SetMetrics
+from cnndetect.scoring.scores import Scores, read_scores
+
+# Sums differ in the last digits between processors.
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found. files: results that were read.  problems, notes: one line each; a row with a problem is not merged."""
+
+    files: int
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def verify(roots: Iterable[str | Path]) -> Verified:
+    """Check every result below the folders.
+
+    Checked for each: JSON and scores of one run, not limited, under its proper name; counts and figures, made again from the
+    scores; images, names and labels of the suite where that suite is installed in this version; what the record of a known
+    detector says of its weights and its training images; all test sets of one detector made from the same weights.
+    Raises DataError where the folders hold no result.
+    """
+    problems: list[str] = []
+    notes: dict[str, None] = {}
+    seen: dict[tuple[str, str], Result] = {}
+    images = _Images(notes)
+    recorded, count = {*registered(), *OFFICIAL, *PUBLISHED}, 0
+    for root in map(Path, roots):
+        for path in result_files(root):
+            count += 1
+            try:
+                result, scores = read_result(path), read_scores(path.with_suffix(".npz"))
+                found = [*_of_files(path, root, result, scores), *_of_figures(result, scores), *_of_detector(result)]
+                found += images.problems(result, scores)
+                first = seen.setdefault((result.detector, result.suite), result)
+                if first.provenance.identity != result.provenance.identity:
+                    found.append(f"was made with other weights than {result.detector} on {first.test_set}")
+            except CnndetectError as error:
+                problems.append(f"{path}: {error}")
+                continue
+            problems += [f"{path}: {problem}" for problem in found]
+            if result.progan_only is True and result.detector not in recorded:
+                notes[f"{result.detector}: no record says what it was trained on; ProGAN alone is the word of who ran it"] = None
+    if not count:
+        raise DataError(f"{', '.join(map(str, roots))} holds no results. Expected what `cnndetect bench --results DIR` writes.")
+    return Verified(count, tuple(problems), tuple(notes))
+
+
+def as_text(found: Verified) -> str:
+    """One line for every problem and note, and the count."""
+    lines = [f"problem: {line}" for line in found.problems] + [f"note: {line}" for line in found.notes]
+    return "\n".join([*lines, f"{found.files} results, {len(found.problems)} problems"])
+
+
+def _of_files(path: Path, root: Path, result: Result, scores: Scores) -> list[str]:
+    found = []
+    if result.provenance != scores.provenance:
+        found.append("its .npz was made by another run")
+    if not result.is_result:
+        found.append(f"is a trial of {result.limit} images per class")
+    proper = result_path(root, result.detector, result.test_set, result.provenance)
+    if path.name != proper.name or proper.parent.name not in path.parts:
+        found.append(f"should lie at {proper.parent.name}/{proper.name}")
+    if result.provenance.identity is None:
+        found.append("nothing proves which weights made it; give the detector a weights file or an identity")
+    return found
+
+
+def _of_figures(result: Result, scores: Scores) -> list[str]:
+    found = []
+    counts = (int((scores.labels == 0).sum()), int((scores.labels == 1).sum()), int(scores.failed.sum()))
+    if counts != (result.n_real, result.n_fake, result.n_failed) or not np.isin(scores.labels, (0, 1)).all():
+        found.append(f"has {counts} reals, fakes and failures in its scores, and says {result.n_real}, {result.n_fake}, {result.n_failed}")
+    if len(set(scores.paths.tolist())) != len(scores.paths):
+        found.append("counts an image twice")
+    if result.intervals != METHOD:
+        found.append(f"has intervals of an older method ({result.intervals}); make it again with this version")
+        return found
+    again = result_of(scores, draws=result.draws, seed=result.seed).metrics
+    moved = [one.name for one in fields(SetMetrics) if not _same(getattr(result.metrics, one.name), getattr(again, one.name))]
+    if moved:
+        found.append(f"has figures that its scores do not give: {', '.join(moved)}")
+    return found
+
+
+def _same(a: object, b: object) -> bool:
+    return bool(np.allclose(_numbers(a), _numbers(b), rtol=0, atol=TOLERANCE, equal_nan=True))
+
+
+def _numbers(interval: object) -> list[float]:
+    return [float(getattr(interval, name)) for name in ("value", "low", "high")]
+
+
+def _of_detector(result: Result) -> list[str]:
+    name, digest, said = result.detector, result.provenance.weights_sha256, result.progan_only
+    bundled, official, published = registered().get(name), OFFICIAL.get(name), PUBLISHED.get(name)
+    record = bundled or official or published
+    if record is None:
+        return []
+    known = (
+        [file.sha256 for file in published.files] if published else [bundled.sha256 if bundled else official.sha256 if official else None]
+    )
+    found = []
+    # Several files have a digest of their own digests, and some have none that is known.
+    if len(known) == 1 and known[0] is not None and digest != known[0]:
+        found.append(f"was made with weights of SHA-256 {digest}, and those of {name} have {known[0]}")
+    if said is True and record.progan_only is not True:
+        found.append(f"says that {name} saw ProGAN images alone, and its record does not")
+    return found
+
+
+class _Images:
+    """The images of suites that are installed here, read once each."""
+
+    def __init__(self, notes: dict[str, None]) -> None:
+        self.notes = notes
+        self.suites: dict[str, Suite | None] = {}
+        self.sets: dict[tuple[str, str], tuple[str, list[tuple[str, int, str]]]] = {}
+
+    def problems(self, result: Result, scores: Scores) -> list[str]:
+        suite = self._suite(result.suite)
+        if suite is None:
+            self.notes[f"{result.suite} is not installed here; its images were not compared"] = None
+            return []
+        test_set = next((one for one in suite.sets if one.name == result.test_set), None)
+        if test_set is None:
+            return [f"{suite.title} has no test set {result.test_set}"]
+        key = (suite.title, test_set.name)
+        if key not in self.sets:
+            samples = scan(test_set.root)
+            known = contents(samples)
+            rows = sorted(zip([s.relative for s in samples], [s.label for s in samples], clusters(samples, known), strict=True))
+            self.sets[key] = fingerprint(samples, known_contents=known), rows
+        digest, rows = self.sets[key]
+        found = []
+        if result.provenance.fingerprint != digest:
+            found.append(f"was not made from the images of {suite.title}")
+        if sorted(zip(scores.paths.tolist(), scores.labels.tolist(), scores.clusters.tolist(), strict=True)) != rows:
+            found.append(f"has other names, labels or photographs than {suite.title}")
+        return found
+
+    def _suite(self, title: str) -> Suite | None:
+        if title not in self.suites:
+            self.suites[title] = _installed(title)
+        return self.suites[title]
+
+
+def _installed(title: str, find: Callable[[str], list[Suite]] = find_suites) -> Suite | None:
+    """The suite of NAME@VERSION where it is here, None where it is not, or in another version."""
+    try:
+        found = find(title.partition("@")[0])
+    except CnndetectError:
+        return None
+    return next((suite for suite in found if suite.title == title), None)
