@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnndetect.backends.memory import keep_few_kernels
+from cnndetect.backends.memory import give_back, keep_few_kernels
 from cnndetect.backends.ranges import Ranges, stored_ranges
 from cnndetect.detectors.base import Detector, Engine
 from cnndetect.detectors.networks.strips import WHOLE_PIXELS
@@ -73,6 +73,7 @@ def accelerated(detector: Detector, backend: str = "auto", precision: str = "flo
     if precision == "int8" and ranges is None:
         ranges = stored_ranges(detector)
     run = _built(detector.network, backend, precision, ranges)
+    give_back()  # what writing and reading the graph took
     if BACKENDS[backend]:
         run = _whole_or_chunks(detector.network, run)
     if precision == "float32":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,10 +37,10 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     test_set: str | None = None
     limit: int | None = None
     """Images per class of a trial; None for all of them."""
-    backend: str = "torch"
-    """What computed the logits, a name of ``cnndetect.backends``."""
-    precision: str = "float32"
-    """The numbers that it computed in."""
+    backend: str | UnsetType = UNSET
+    """What computed the logits, a name of ``cnndetect.backends``; older files do not name it, and it was torch."""
+    precision: str | UnsetType = UNSET
+    """The numbers that it computed in; float32 in older files."""
 
     def equals(self, other: Provenance) -> bool:
         """Whether scores of the one are scores of the other: every float32 engine gives torch's logits within 1e-4.
@@ -48,9 +49,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         >>> made.equals(msgspec.structs.replace(made, backend="onnxruntime"))
         True
         """
-        if self.precision == other.precision == "float32":
-            other = msgspec.structs.replace(other, backend=self.backend)
-        return self == other
+        return _comparable(self) == _comparable(other)
 
     def to_json(self) -> str:
         """One line of sorted JSON: the form in which files keep it."""
@@ -60,3 +59,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def from_json(cls, text: str) -> Provenance:
         """What ``to_json`` wrote. Raises ValueError for anything else."""
         return msgspec.json.decode(text.encode(), type=cls)
+
+
+def _comparable(made: Provenance) -> Provenance:
+    """Without the backend, where that does not matter."""
+    return msgspec.structs.replace(made, backend=UNSET, precision=UNSET) if made.precision in (UNSET, "float32") else made

@@ -17,7 +17,6 @@ from scipy.special import expit
 
 from cnndetect import paths
 from cnndetect.backends import accelerated
-from cnndetect.backends.memory import give_back
 from cnndetect.detectors import calibration, registry
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ImageError, ProtocolError, lookup
@@ -182,6 +181,4 @@ def _load_named(
     detector: str | Path | None, device: str | None, backend: str, precision: str, changed_ns: int | None, weights: Path
 ) -> Detector:
     # The last two are only part of the key: another file, or another folder of weights, is another detector.
-    loaded = accelerated(registry.load(detector, device=device), backend, precision)
-    give_back()  # what unpacking the weights took
-    return loaded
+    return accelerated(registry.load(detector, device=device), backend, precision)

@@ -118,7 +118,7 @@ def test_score_takes_a_backend_by_name_and_leaves_a_loaded_detector_alone() -> N
 
 def test_scores_of_another_float32_engine_are_taken_and_those_of_less_precision_are_not() -> None:
     made = Provenance(detector="mine", identity="ab", fingerprint="08d3", protocol="nocrop")
-    assert Provenance.from_json(made.to_json()) == made
+    assert Provenance.from_json(made.to_json()) == made and "backend" not in made.to_json()  # as older files are
     other = Provenance(detector="mine", identity="ab", fingerprint="08d3", protocol="nocrop", backend="onnxruntime")
     assert made != other and made.equals(other)
     lossy = Provenance(detector="mine", identity="ab", fingerprint="08d3", protocol="nocrop", backend="onnxruntime", precision="int8")
