@@ -105,3 +105,22 @@ def test_the_command_lists_informs_gets_verifies_and_arranges(tmp_path, monkeypa
     assert main(words) != 0 and "--reals" in capsys.readouterr().err
     assert main([*words, "--reals", str(tmp_path / "flat" / "reals")]) == 0 and "gen: 1" in capsys.readouterr().out
     assert Path(tmp_path / "bench" / "gen" / "0_real.txt").is_file()
+
+
+@pytest.mark.parametrize("name", rows_module.set_rows())
+def test_every_row_answers_info_get_and_verify_without_a_network(name, tmp_path, monkeypatch, capsys) -> None:
+    def offline(*_: object) -> Path:
+        raise DownloadError(f"{name} could not be fetched")
+
+    monkeypatch.setenv("CNNDETECT_DATA", str(tmp_path))
+    monkeypatch.setattr("cnndetect.data.sets.fetch._from_hub", offline)
+    monkeypatch.setattr("cnndetect.data.sets.fetch._from_address", offline)
+    assert main(["info", name]) == 0
+    shown = capsys.readouterr().out
+    assert find_row(name).licence in shown and "how to get it" in shown and all(line in shown for line in find_row(name).biases)
+    assert main(["get", name, "--yes"]) != 0
+    error = capsys.readouterr().err
+    wanted = find_row(name).repo or find_row(name).address or "Write to"
+    assert "could not be fetched" in error or wanted in error
+    assert main(["verify", str(tmp_path / name), "--suite", name]) != 0
+    assert str(tmp_path / name) in "".join(capsys.readouterr())

@@ -93,13 +93,15 @@ def how_to_get(row: SetRow, folder: str | Path) -> str:
         lines.append(f"Access is granted on request: ask at {row.address}, then log in with: hf auth login")
     if row.host == "hub":
         names = " ".join(file.name for file in row.files)
+        if row.layout == "parquet":
+            lines.append(f"Score it as it is: cnndetect bench --suite hf://{row.repo}; or keep all of it:")
         lines.append(f"hf download --repo-type dataset {row.repo} {names}".rstrip() + f" --local-dir {folder}")
     if row.host == "http":
         lines += [f"Fetch {file.url}" + (f" ({file.hash})" if file.hash else "") for file in row.files]
     lines += [f"The same set: {url}" for url in row.also]
     lines.append(f"Then unpack it into {folder}.")
     if row.layout not in ("01", "ai-nature", "real-fake"):
-        lines.append(f"Its layout is {row.layout}: bring it into the bench's with cnndetect.data.sets.arrange.")
+        lines.append(f"Its layout is {row.layout}: bring it into the bench's with: cnndetect data arrange {row.layout} --help")
     return "\n".join(lines)
 
 
