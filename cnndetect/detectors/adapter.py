@@ -1,4 +1,4 @@
-"""A network with an input of its own as a network of this package: normalised images of any size in, one logit each out."""
+"""Wraps a network with its own preprocessing and output, so that it takes the images of this package and returns one logit each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a detector is: a network with a name, a protocol and a frozen threshold; images in, logits out."""
+"""The Detector class: a network with a name, a protocol and a frozen threshold that turns images into logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a name, a file, a factory or a callable to a Detector."""
+"""Loads detectors: from a name, a file, a saved folder, the Hugging Face Hub, a factory or a callable."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Detectors that others published, one file each: their networks, their way with an image, their records."""
+"""Detectors that others published. Each file has a network, the preprocessing its authors test with, and records of its weights."""

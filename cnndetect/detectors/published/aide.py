@@ -1,4 +1,4 @@
-"""AIDE: noise of the smoothest and the busiest patches through two ResNet-50, beside the whole image through CLIP's ConvNeXt.
+"""AIDE: two ResNet-50 on noise residuals of the smoothest and the busiest patches, and a CLIP ConvNeXt on the whole image.
 
 Yan et al., A Sanity Check for AI-generated Image Detection, ICLR 2025. Patches of 32 px, every 16 px, are ranked by their
 discrete cosine transform: log amplitude, averaged in six bands, a band counting twice the one below.

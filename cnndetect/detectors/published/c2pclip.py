@@ -1,4 +1,4 @@
-"""C2P-CLIP: the image side of CLIP, tuned with category prompts and merged, normalised, one linear layer.
+"""C2P-CLIP: one linear layer on the normalised embedding of a CLIP image tower that was tuned with category prompts.
 
 Tan et al., C2P-CLIP: Injecting Category Common Prompt in CLIP to Enhance Generalization in Deepfake Detection, AAAI 2025.
 The file holds the tuned tower too, so nothing else is fetched.

@@ -1,7 +1,7 @@
-"""D3: what CLIP sees of an image and of the same image with its patches shuffled, joined by attention.
+"""D3: CLIP features of an image and of the same image with its patches shuffled, combined by attention.
 
 Yang et al., D^3: Scaling Up Deepfake Detection by Learning from Discrepancy, CVPR 2025. The authors draw a new order of
-patches for every batch; here the order is one, drawn from a seed, so that a score does not change with its neighbours.
+patches for every batch; here one order, drawn from a seed, is used for all images, so that a score does not depend on the batch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Weights of published detectors on this machine: which are here, and how they come here once their licence is accepted."""
+"""Finds the weights of published detectors on this machine, and fetches them once their licence is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gram-Net: ResNet-18 whose features of six depths also enter as Gram matrices, global texture beside local.
+"""Gram-Net: a ResNet-18 that also classifies the Gram matrices of its features at six depths, a measure of global texture.
 
 Liu et al., Global Texture Enhancement for Fake Face Detection in the Wild, CVPR 2020; the network and the weights are
 those of AIGCDetectBenchmark (Zhong et al. 2023), trained on ForenSynths.

@@ -1,4 +1,4 @@
-"""LaDeDa: logits of 9x9 patches, averaged; Tiny-LaDeDa: its student of 1,297 weights on a diagonal gradient.
+"""LaDeDa averages the logits of 9x9 patches. Tiny-LaDeDa, distilled from it, has 1,297 weights and looks at a diagonal gradient.
 
 Cavia et al., Real-Time Deepfake Detection in the Real-World, 2024. The trunk is BagNet-9: convolutions without padding,
 so that a shortcut loses its last row and column where a 3x3 convolution has taken two.

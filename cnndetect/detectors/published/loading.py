@@ -1,7 +1,7 @@
-"""A published detector and the user's copy of its weights in, a Detector out; a file that does not fit is refused by name.
+"""Loads a published detector from the user's copy of its weights. A file that does not fit is refused, and what does not fit is named.
 
-A checkpoint is data here. It is read with weights_only=True, which runs nothing, and its keys are looked up, never
-evaluated: what is no name of the network is an error that names the key.
+A checkpoint is only data. It is read with weights_only=True, which runs no code, and its keys are looked up, never evaluated: a key
+that is not a parameter of the network is an error that names it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""NPR: what differs inside each 2x2 cell, and a shallow residual trunk.
+"""NPR: the differences between neighbouring pixels inside each 2x2 cell, classified by a shallow residual network.
 
 Tan et al., Rethinking the Up-Sampling Operations in CNN-based Generative Network for Generalizable Deepfake Detection,
 CVPR 2024. An odd last row or column is cut; the authors' own network refuses such an image.

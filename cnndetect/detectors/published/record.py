@@ -1,4 +1,4 @@
-"""The record of a published detector: what it is, where its weights are and what proves them, how it sees an image, what was checked."""
+"""The record of a published detector: architecture, weights files and checksums, preprocessing, and how it was compared."""
 
 from __future__ import annotations
 

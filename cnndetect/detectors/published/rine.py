@@ -1,7 +1,7 @@
-"""RINE: the class token of every block of CLIP, weighed by learnt importance.
+"""RINE: the class tokens of all CLIP blocks, averaged with learnt weights.
 
 Koutlis and Papadopoulos, Leveraging Representations from Intermediate Encoder-blocks for Synthetic Image Detection,
-ECCV 2024. The importance of a block is one weight per feature, softmax over blocks.
+ECCV 2024. Each block has one weight per feature; a softmax over the blocks normalises them.
 """
 
 from __future__ import annotations

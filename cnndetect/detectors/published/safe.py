@@ -1,4 +1,4 @@
-"""SAFE: the diagonal detail of a wavelet transform through the shallow residual trunk, two classes.
+"""SAFE: the diagonal detail of a wavelet transform, classified as real or fake by the same shallow residual network as NPR.
 
 Li et al., Improving Synthetic Image Detection Towards Generalization: An Image Transformation Perspective, KDD 2025.
 """

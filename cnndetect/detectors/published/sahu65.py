@@ -1,6 +1,6 @@
-"""sahu65: a linear probe on CLIP ViT-B/16, a Python package with its own weights. The package itself is called; it is no part of ours.
+"""sahu65: a Python package with a linear probe on CLIP ViT-B/16 and its own weights. The installed package is called; nothing is copied.
 
-What it answers is a calibrated probability of four digits, so that images of nearly the same score tie.
+It returns a calibrated probability rounded to four digits, so images with nearly equal scores tie.
 """
 
 from __future__ import annotations

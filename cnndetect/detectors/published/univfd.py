@@ -1,4 +1,4 @@
-"""UnivFD: a linear layer on the image embedding of CLIP, not normalised.
+"""UnivFD: a linear layer on the image embedding of CLIP, which is not normalised.
 
 Ojha et al., Towards Universal Fake Image Detectors that Generalize Across Generative Models, CVPR 2023.
 """
