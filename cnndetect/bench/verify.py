@@ -1,6 +1,6 @@
 """Check rows that somebody sends: figures against scores, images against the suite, weights against the record.
 
-What cannot be seen from files alone, whether the scores are those of the detector, needs a run of the bench.
+Whether the scores are those of the detector cannot be seen from files: ``rescore`` scores a part of the images again.
 """
 
 from __future__ import annotations
@@ -8,22 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.run import limited
 from cnndetect.bench.store import result_files, result_path
-from cnndetect.bench.suites import Suite, find_suites
-from cnndetect.data.folders import clusters, contents, fingerprint, scan
+from cnndetect.bench.suites import Suite, TestSet, find_suites
+from cnndetect.data.folders import contents, fingerprint, scan
+from cnndetect.data.official.pairing import official_clusters
+from cnndetect.detectors.base import Detector
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
+from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError, DataError
 from cnndetect.metrics.intervals import METHOD, SetMetrics
+from cnndetect.scoring.batches import Conditions, score_set
 from cnndetect.scoring.scores import Scores, read_scores
 
 # Sums differ in the last digits between processors.
 TOLERANCE = 1e-9
+# Logits differ more: convolutions are summed in other orders.
+LOGITS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -35,18 +43,19 @@ class Verified:
     notes: tuple[str, ...]
 
 
-def verify(roots: Iterable[str | Path]) -> Verified:
+def verify(roots: Iterable[str | Path], *, rescore: int = 0) -> Verified:
     """Check every result below the folders.
 
     Checked for each: JSON and scores of one run, not limited, under its proper name; counts and figures, made again from the
     scores; images, names and labels of the suite where that suite is installed in this version; what the record of a known
     detector says of its weights and its training images; all test sets of one detector made from the same weights.
-    Raises DataError where the folders hold no result.
+    rescore: images of each class of each test set that are scored again by the detector of that name, if it loads here and the
+    suite is installed.  Raises DataError where the folders hold no result.
     """
     problems: list[str] = []
     notes: dict[str, None] = {}
     seen: dict[tuple[str, str], Result] = {}
-    images = _Images(notes)
+    images = _Images(notes, rescore)
     recorded, count = {*registered(), *OFFICIAL, *PUBLISHED}, 0
     for root in map(Path, roots):
         for path in result_files(root):
@@ -135,8 +144,9 @@ def _of_detector(result: Result) -> list[str]:
 class _Images:
     """The images of suites that are installed here, read once each."""
 
-    def __init__(self, notes: dict[str, None]) -> None:
-        self.notes = notes
+    def __init__(self, notes: dict[str, None], rescore: int) -> None:
+        self.notes, self.rescore = notes, rescore
+        self.detectors: dict[str, Detector | None] = {}
         self.suites: dict[str, Suite | None] = {}
         self.sets: dict[tuple[str, str], tuple[str, list[tuple[str, int, str]]]] = {}
 
@@ -152,7 +162,8 @@ class _Images:
         if key not in self.sets:
             samples = scan(test_set.root)
             known = contents(samples)
-            rows = sorted(zip([s.relative for s in samples], [s.label for s in samples], clusters(samples, known), strict=True))
+            together = official_clusters(test_set.official, samples, known)
+            rows = sorted(zip([s.relative for s in samples], [s.label for s in samples], together, strict=True))
             self.sets[key] = fingerprint(samples, known_contents=known), rows
         digest, rows = self.sets[key]
         found = []
@@ -160,7 +171,32 @@ class _Images:
             found.append(f"was not made from the images of {suite.title}")
         if sorted(zip(scores.paths.tolist(), scores.labels.tolist(), scores.clusters.tolist(), strict=True)) != rows:
             found.append(f"has other names, labels or photographs than {suite.title}")
-        return found
+        return found if found or not self.rescore else self._scored_again(result, scores, test_set)
+
+    def _scored_again(self, result: Result, scores: Scores, test_set: TestSet) -> list[str]:
+        """Compare a part of the scores with those that the detector gives now."""
+        detector, said = self._detector(result.detector), result.provenance
+        if detector is None or said.precision != "float32":
+            self.notes[f"{result.detector} does not load here, or was run in {said.precision}: its scores were not repeated"] = None
+            return []
+        if detector.identity != said.identity:
+            return [f"was made with other weights than those that {result.detector} has here"]
+        conditions = Conditions(said.protocol, said.degradation, 8, said.seed)
+        with TemporaryDirectory() as folder:
+            chosen = limited(scan(test_set.root), self.rescore)
+            again = score_set(detector, chosen, conditions, journal=Path(folder, "journal"), provenance=said)
+        stored = dict(zip(scores.paths.tolist(), scores.logits.tolist(), strict=True))
+        pairs = zip(again.paths.tolist(), again.logits.tolist(), strict=True)
+        differing = [path for path, logit in pairs if not np.isclose(stored[path], logit, rtol=LOGITS, atol=LOGITS, equal_nan=True)]
+        return [f"has scores that {result.detector} does not give: {', '.join(differing[:3])}"] if differing else []
+
+    def _detector(self, name: str) -> Detector | None:
+        if name not in self.detectors:
+            try:
+                self.detectors[name] = load(name)
+            except CnndetectError:
+                self.detectors[name] = None
+        return self.detectors[name]
 
     def _suite(self, title: str) -> Suite | None:
         if title not in self.suites:

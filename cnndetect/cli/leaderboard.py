@@ -68,13 +68,14 @@ def table(
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=shared.FILE, metavar="DIR...")
+@click.option("--rescore", type=shared.Count(0), default=0, metavar="N", help="also score N images of each class again (default: 0)")
 @shared.as_json
-def verify(folders: tuple[Path, ...], as_json: bool) -> int:
+def verify(folders: tuple[Path, ...], rescore: int, as_json: bool) -> int:
     """Check every result below DIR: figures against scores, images against the installed suite, weights against the record."""
     from cnndetect.bench.verify import as_text
     from cnndetect.bench.verify import verify as checked
     from cnndetect.files import plain
 
-    found = checked(folders)
+    found = checked(folders, rescore=rescore)
     shared.print_json(plain(found)) if as_json else click.echo(as_text(found))
     return FAILED if found.problems else DONE

@@ -12,6 +12,7 @@ from drawn_suite import draw_suite, named, run
 
 from cnndetect.bench import verify as module
 from cnndetect.bench.results import read_result
+from cnndetect.bench.store import keep
 from cnndetect.bench.suites import Suite, TestSet
 from cnndetect.bench.verify import verify
 from cnndetect.cli.main import main
@@ -103,6 +104,20 @@ def test_a_suite_that_is_not_here_is_a_note_and_the_word_of_a_sender_too(tmp_pat
     found = verify([tmp_path / "r"])
     assert not found.problems and any("suite@0 is not installed" in note for note in found.notes)
     assert any("brightness: no record says" in note for note in found.notes)
+
+
+def test_scores_that_the_detector_does_not_give_are_found_by_scoring_again(row, monkeypatch) -> None:
+    monkeypatch.setattr(module, "load", lambda name: named(progan_only=None))
+    assert not verify([row], rescore=2).problems
+    path = stored(row)
+    scores = read_scores(path.with_suffix(".npz"))
+    again = type(scores)(scores.paths, scores.clusters, scores.labels, scores.logits + 0.5, scores.errors, scores.provenance)
+    keep(path, again, draws=50, seed=0)  # the figures are those of the scores
+    assert not verify([row]).problems
+    (problem,) = verify([row], rescore=2).problems
+    assert "brightness does not give" in problem
+    monkeypatch.setattr(module, "load", lambda name: named(weights_sha256="a" * 64))
+    assert all("other weights" in problem for problem in verify([row], rescore=2).problems)
 
 
 def test_missing_scores_are_named_and_an_empty_folder_is_an_error(row, tmp_path) -> None:
