@@ -1,6 +1,8 @@
 """Seconds per 1,000 images and peak memory of generators: ``python benchmarks/speed/zoo.py weights/zoo/*.pt``.
 
 Each generator is measured in a process of its own, on one thread, over 30 images after a warm-up; the peak is of the process.
+With ``--together`` before the files, eight images are made one by one and in one batch instead: processor time of both, and how many
+values of the pixels differ.
 """
 
 from __future__ import annotations
@@ -39,13 +41,48 @@ def measure(weights: str) -> dict[str, object]:
     }
 
 
+def together(weights: str, count: int = 8) -> dict[str, object]:
+    """Images one by one and in one batch, by a generator whose network draws no noise of its own."""
+    import torch
+
+    from cnndetect.zoo.registry import load_generator
+
+    torch.set_num_threads(1)
+    generator = load_generator(weights)
+    seen: list[tuple[tuple, dict, torch.Tensor]] = []
+    hook = generator.network.register_forward_hook(lambda _, given, named, image: seen.append((given, named, image)), with_kwargs=True)
+    for index in range(count):
+        generator.fake(index, seed=0)
+    hook.remove()
+    if any(isinstance(one, torch.Generator) for one in seen[0][0]):
+        return {"generator": Path(weights).stem, "note": "draws noise inside its network"}
+    inputs, named = torch.cat([given[0] for given, _, _ in seen]), seen[0][1]
+    seconds: dict[str, list[float]] = {"singly": [], "together": []}
+    with torch.inference_mode():
+        for _ in range(3):
+            for kind, batches in (("singly", inputs.split(1)), ("together", [inputs])):
+                start = time.process_time()
+                images = torch.cat([generator.network(batch, **named) for batch in batches])
+                seconds[kind].append(1000 * (time.process_time() - start) / count)
+    pairs = ((value * 0.5 + 0.5).clamp(0, 1).mul(255).round() for value in (images, torch.cat([image for _, _, image in seen])))
+    values = [*pairs]
+    differing = int((values[0] != values[1]).sum())
+    costs = {f"{kind}_ms": round(min(times), 2) for kind, times in seconds.items()}
+    return {"generator": Path(weights).stem, "images": count, **costs, "differing": differing, "values": values[0].numel()}
+
+
 def main() -> None:
     """One line of JSON per generator."""
-    if sys.argv[1] == "--one":
-        print(json.dumps(measure(sys.argv[2])))
+    if sys.argv[1] in _ALONE:
+        print(json.dumps(_ALONE[sys.argv[1]](sys.argv[2])))
         return
-    for weights in sys.argv[1:]:
-        print(subprocess.run([sys.executable, __file__, "--one", weights], check=True, capture_output=True, text=True).stdout, end="")
+    way, *files = sys.argv[1:] if sys.argv[1] == "--together" else ["--one", *sys.argv[1:]]
+    for weights in files:
+        command = [sys.executable, __file__, way + "-here", weights]
+        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout, end="")
+
+
+_ALONE = {"--one-here": measure, "--together-here": together}
 
 
 if __name__ == "__main__":
