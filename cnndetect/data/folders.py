@@ -69,7 +69,7 @@ def scan(root: str | Path) -> tuple[Sample, ...]:
 def find_sets(root: str | Path) -> list[Path]:
     """Folders at or below ``root`` that hold a class folder, sorted."""
     root = Path(root)
-    return _sets_below(root, (root.resolve(),)) if packs.is_dir(root) else []
+    return _sets_below(root, (root.resolve(), *root.resolve().parents)) if packs.is_dir(root) else []
 
 
 def contents(samples: Sequence[Sample]) -> tuple[str, ...]:

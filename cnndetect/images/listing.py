@@ -27,7 +27,8 @@ def list_images(root: str | os.PathLike[str]) -> list[Path]:
     if not top.is_dir():
         what = "a file" if top.is_file() else "missing"
         raise LayoutError(f"{top} is {what}. Expected a folder of images ({', '.join(EXTENSIONS[:4])}, ...).")
-    found = _walk(top, (top.resolve(),))
+    real = top.resolve()
+    found = _walk(top, (real, *real.parents))  # a link to a folder around this one would bring in what lies beside it
     # Path's own order changed between versions of Python; the order of the parts did not.
     return sorted(found, key=lambda path: path.relative_to(top).parts)
 

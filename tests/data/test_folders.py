@@ -148,6 +148,14 @@ def test_a_link_back_up_ends_and_hidden_folders_are_left_out(tmp_path) -> None:
     assert len(scan(tmp_path)) == 2
 
 
+def test_a_link_from_the_reals_to_a_folder_above_them_makes_no_fake_a_real(tmp_path) -> None:
+    for name in ("set/0_real/a.png", "set/1_fake/b.png"):
+        picture(tmp_path / name)
+    (tmp_path / "set/0_real/inner").mkdir()
+    (tmp_path / "set/0_real/inner/up").symlink_to("../..", target_is_directory=True)
+    assert [(one.relative, one.label) for one in scan(tmp_path / "set")] == [("0_real/a.png", 0), ("1_fake/b.png", 1)]
+
+
 def test_a_name_that_is_no_utf8_is_fingerprinted(tmp_path) -> None:
     for name in ("0_real/a.png", "1_fake/a.png"):
         picture(tmp_path / name)
