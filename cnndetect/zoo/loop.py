@@ -60,24 +60,24 @@ def run(job: Job, steps: int, step: Step, state: Mapping[str, nn.Module | torch.
     if job.start is not None:
         described["start"] = sha256_of(job.start)[:16]
     start = _restore(path, state, described)
+    _cut_log(job.out, start)
     if job.start is not None and not path.exists():
         _take_networks(job.start, state)
 
     # One line per log interval goes to a file; the bar goes to stderr.
-    saved, window, count, since = time.monotonic(), dict[str, list[torch.Tensor | float]](), 0, time.monotonic()
+    saved, window, since = time.monotonic(), dict[str, list[torch.Tensor | float]](), time.monotonic()
     with bar(total=steps, initial=start, desc=job.out.name, unit="step", mininterval=5, leave=True) as shown:
         for index in range(start, steps):
             losses = step(index, generator_for(seed, index))
             for name, value in losses.items():
                 # A tensor stays on its device until it is logged: reading it at every step would stall a GPU.
                 window.setdefault(name, []).append(value.detach() if isinstance(value, torch.Tensor) else value)
-            count += 1
             shown.update()
-            if count == job.log_steps or index + 1 == steps:
+            if (index + 1) % job.log_steps == 0 or index + 1 == steps:
                 line = {name: round(sum(map(float, values)) / len(values), 5) for name, values in window.items()}
                 _log(job.out, {"step": index + 1, "seconds": round(time.monotonic() - since, 1), **line})
                 shown.set_postfix(line)
-                window, count, since = {}, 0, time.monotonic()
+                window, since = {}, time.monotonic()
             if time.monotonic() - saved > job.checkpoint_seconds or index + 1 == steps:
                 save(path, {"step": index + 1, "config": described, "state": {k: v.state_dict() for k, v in state.items()}})
                 saved = time.monotonic()
@@ -171,6 +171,20 @@ def _take_networks(path: Path, state: Mapping[str, nn.Module | torch.optim.Optim
                     f"{path} cannot be a start: it does not hold this family's {name} at this width. "
                     f"Give a checkpoint of the same family and recipe. ({error})"
                 ) from error
+
+
+def _cut_log(out: Path, start: int) -> None:
+    """Drop what a killed run logged after its last checkpoint: those steps are done, and logged, again."""
+    path = out / "log.jsonl"
+    if path.exists():
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= start:
+                    kept.append(line + "\n")
+            except ValueError:  # torn by the kill
+                continue
+        write_whole(path, "".join(kept))
 
 
 def _log(out: Path, line: Mapping[str, float]) -> None:

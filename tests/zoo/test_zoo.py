@@ -167,6 +167,25 @@ def test_loop_logs_every_step_once(tmp_path) -> None:
     assert [line["step"] for line in lines] == [2, 4, 5] and lines[0]["loss"] == 0.5
 
 
+def test_what_a_killed_run_logged_after_its_checkpoint_is_logged_once(tmp_path) -> None:
+    layer = torch.nn.Linear(1, 1)
+
+    def dies(index, rng):
+        if index == 5:
+            raise KeyboardInterrupt
+        return {"loss": index}
+
+    job = Job(tmp_path, log_steps=2, checkpoint_seconds=0)
+    run(job, 3, lambda index, rng: {"loss": index}, {"layer": layer}, config=TINY_SITD)  # a checkpoint of step 3
+    with pytest.raises(KeyboardInterrupt):
+        run(Job(tmp_path, log_steps=2), 8, dies, {"layer": layer}, config=TINY_SITD)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')  # torn
+    run(job, 8, lambda index, rng: {"loss": index}, {"layer": layer}, config=TINY_SITD)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 3, 4, 6, 8] and lines[-1]["loss"] == 6.5
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> dict[str, families.Generator]:
     root = tmp_path_factory.mktemp("zoo")
