@@ -2,6 +2,7 @@
 
 CnndetectError
  ├─ ImageError        a file or an array that is not a usable image
+ │   └─ FormatError   bytes that are no image at all, or of a format that is not read
  ├─ LayoutError       a folder that is not a test set
  ├─ WeightsError      a weights file that is missing, damaged or does not fit
  ├─ ProtocolError     options that do not go together, or a protocol that cannot be applied
@@ -26,6 +27,10 @@ class CnndetectError(Exception):
 
 class ImageError(CnndetectError):
     """A file or an array that is not a usable image."""
+
+
+class FormatError(ImageError):
+    """Bytes that are no image at all, or of a format that is not read."""
 
 
 class LayoutError(CnndetectError):

@@ -28,9 +28,11 @@ FLOORS = {
     "fitting": 7,
     "train": 7,
     "bench": 7,
+    "estimator": 7,
     "compat": 12,
     "analysis": 8,
     "report": 9,
+    "serve": 9,
     "ablation": 10,
     "cli": 11,  # the programs
     "audit": 12,

@@ -31,7 +31,7 @@ BATCH_PIXELS = 1_000_000
 # Of the map's mean from the logit, relative to the map's largest value: float32 sums in another order.
 _EXACT = 1e-3
 
-_RAISES, _LOWERS = (214, 60, 30), (40, 100, 190)
+RAISES, LOWERS = (214, 60, 30), (40, 100, 190)
 
 # A drawing is no smaller than this on its longer side.
 LEAST_PX = 512
@@ -172,7 +172,7 @@ def overlay(img: Any, explanation: Explanation, *, scale: float | None = None) -
     full = scale if scale is not None else float(np.abs(explanation.heat).max())
     strength = np.clip(np.abs(heat) / (full or 1.0), 0, 1)[:, :, None] * 0.75  # [H, W, 1]
     grey = np.asarray(Image.fromarray(array).convert("L"), dtype=np.float64)[:, :, None]
-    colour = np.where(heat[:, :, None] > 0, np.array(_RAISES), np.array(_LOWERS))
+    colour = np.where(heat[:, :, None] > 0, np.array(RAISES), np.array(LOWERS))
     return (grey * (1 - strength) + colour * strength).round().astype(np.uint8)
 
 

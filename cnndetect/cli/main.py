@@ -21,6 +21,7 @@ cnndetect = Verbs(
         "compare": ("cnndetect.cli.bench:compare", "the same as bench compare"),
         "robustness": ("cnndetect.cli.bench:robustness", "the same as bench robustness"),
         "report": ("cnndetect.cli.report:report", "one HTML page from stored results"),
+        "serve": ("cnndetect.cli.serve:serve", "a page where one drops a picture, and JSON for programs"),
         "train": ("cnndetect.cli.train:train", "train a detector"),
         "audit": ("cnndetect.cli.audit:audit", "can real and fake be told apart by their files?"),
         "data": ("cnndetect.cli.data:data", "the released images: list, fetch, verify"),

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image
 
-from cnndetect.errors import ImageError
+from cnndetect.errors import FormatError, ImageError
 from cnndetect.images import packs
 from cnndetect.images.listing import EXTENSIONS as EXTENSIONS
 from cnndetect.images.listing import list_images as list_images
@@ -174,14 +174,14 @@ def _recognise(stream: BinaryIO, name: str) -> Image.Image:
         factory, accept = Image.OPEN.get(format_name, (None, None))
         accepted = accept(prefix) if accept is not None else False
         if isinstance(accepted, str):
-            raise ImageError(f"{name} is a {format_name} file, and this Pillow was built without it. Save it as PNG.")
+            raise FormatError(f"{name} is a {format_name} file, and this Pillow was built without it. Save it as PNG.")
         if accepted and factory is not None:
             stream.seek(0)
             try:
                 return factory(stream, "")
             except Exception as error:  # plugins raise any type on damaged bytes
                 raise _damaged(name, error) from error
-    raise ImageError(f"{name} is not an image: it begins with {prefix[:8]!r}. Expected {', '.join(FORMATS)}, by content.")
+    raise FormatError(f"{name} is not an image: it begins with {prefix[:8]!r}. Expected {', '.join(FORMATS)}, by content.")
 
 
 def _upright_rgb(image: Image.Image, name: str) -> Image.Image:
