@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cnndetect.data.folders import Sample, fingerprint, scan, spread
-from cnndetect.data.test_only import refuse_test_images
+from cnndetect.data.test_only import refuse_test_images, refuse_test_samples
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import DataError
 from cnndetect.files import write_whole
@@ -72,6 +72,7 @@ def validation_logits(
     """
     refuse_test_images(root, purpose="fitting or choosing")
     samples = spread(tuple(scan(root)), max_images)
+    refuse_test_samples(samples, purpose="fitting or choosing")
     origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
     with progress_bar(total=len(samples) * len(degradations), desc=detector.name, shown=progress) as bar:
         parts = []

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cnndetect.data.folders import Sample, spread
-from cnndetect.data.test_only import refuse_test_images
+from cnndetect.data.test_only import refuse_test_images, refuse_test_samples
 from cnndetect.errors import WeightsError, lookup
 from cnndetect.files import sha256_of
 from cnndetect.progress import bar, say
@@ -73,8 +73,11 @@ def check(config: TrainConfig) -> dict[str, tuple[Sample, ...]]:
         summary_writer()
     if config.init not in ("imagenet", "random") and not Path(config.init).is_file():
         raise WeightsError(f"init={config.init!r} is no file. Expected 'imagenet', 'random' or a weights file.")
-    refuse_test_images(config.data, purpose="training")
+    for split in ("train", "val"):
+        refuse_test_images(Path(config.data) / split, purpose="training")
     samples = {split: scan_split(Path(config.data), split, config.classes) for split in ("train", "val")}
+    for found in samples.values():
+        refuse_test_samples(found, purpose="training")
     limits = {"train": config.max_images, "val": config.max_val_images}
     if config.pairs is not None:
         return {split: limit_pairs(check_pairs(found), limits[split]) for split, found in samples.items()}

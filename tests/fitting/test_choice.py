@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from cnndetect.detectors.base import Detector
 from cnndetect.errors import MetricError, ProtocolError
 from cnndetect.fitting import choice
 from cnndetect.fitting.choice import compare_detectors, shown
+from cnndetect.fitting.validation import validation_logits
 from cnndetect.metrics.calibration import fit_verdict
 from cnndetect.paths import mini_root
 
@@ -51,6 +53,30 @@ def test_a_test_suite_may_not_choose(val: Path) -> None:
     (val.parent / MARK).touch()
     with pytest.raises(ProtocolError, match="test suite"):
         refuse_test_images(val / "a", purpose="choosing")
+
+
+@pytest.mark.parametrize("place", ["catalogue", "holds", "below"])
+def test_a_set_of_the_catalogue_may_not_choose_wherever_it_is_seen_from(
+    val: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("CNNDETECT_DATA", str(tmp_path / "data"))
+    suite = tmp_path / "data" / "genimage"
+    shutil.copytree(val, suite)
+    (val / "a" / MARK).touch() if place == "below" else None
+    root = {"catalogue": suite / "a", "holds": tmp_path / "data", "below": val}[place]
+    with pytest.raises(ProtocolError, match="belongs to the test suite"):
+        refuse_test_images(root, purpose="choosing")
+
+
+def test_reals_that_a_list_takes_from_a_test_suite_are_refused(val: Path, tmp_path: Path) -> None:
+    (tmp_path / "suite").mkdir()
+    shutil.copytree(val / "a" / "0_real", tmp_path / "suite" / "0_real")
+    (tmp_path / "suite" / MARK).touch()
+    shutil.rmtree(val / "a" / "0_real")
+    (val / "a" / "0_real.txt").write_text("\n".join(f"../../suite/0_real/{i}.png" for i in range(2)))
+    refuse_test_images(val, purpose="choosing")
+    with pytest.raises(ProtocolError, match="belongs to the test suite suite"):
+        validation_logits(Detector("bright", lambda images: images.mean(dim=(1, 2, 3))), val)
 
 
 def test_a_verdict_keeps_its_shares_under_every_condition() -> None:
