@@ -24,8 +24,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 # Below a results folder every writer has a sub-folder of its own: the bench, its limited trials, false alarms, training runs,
-# speeds of detectors.
-RESULTS, TRIALS, ALARMS, RUNS, SPEEDS = "results", "not-a-result", "alarms", "runs", "speed"
+# speeds of detectors, audits of test sets.
+RESULTS, TRIALS, ALARMS, RUNS, SPEEDS, AUDITS = "results", "not-a-result", "alarms", "runs", "speed", "audits"
 OLD_RUNS = "train"  # where older versions kept training runs
 
 _PACKAGE = Path(__file__).resolve().parent

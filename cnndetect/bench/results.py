@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from cnndetect.bench.selection import Choice
 from cnndetect.files import plain, read_record, versions, write_json
 from cnndetect.metrics.intervals import METHOD, Interval, SetMetrics, set_metrics
 from cnndetect.scoring.provenance import Provenance
@@ -36,6 +37,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed: int
     intervals: str = "percentile bootstrap over photographs"
     """How the intervals were made; what files say that do not name it."""
+    selection: tuple[Choice, ...] = ()
+    """What was chosen before, and on which data; empty in files of older versions and for detectors without a record."""
     versions: dict[str, str]
     commit: str | None
     time: str
@@ -84,6 +87,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def save(self, path: Path) -> None:
         """Write sorted JSON, whole or not at all; NaN becomes null."""
         content = plain(self)
+        if not self.selection:
+            del content["selection"]  # as in files of older versions
         write_json(path, {**content, **{name: content["provenance"][name] for name in REPEATED}})
 
 
@@ -92,8 +97,8 @@ def read_result(path: str | Path) -> Result:
     return read_record(path, Result, what="a result", advice="Run the bench again.", unpack=_unpacked)
 
 
-def result_of(scores: Scores, *, draws: int, seed: int) -> Result:
-    """Figures of Scores; failed images count at their worst. Needs no network."""
+def result_of(scores: Scores, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()) -> Result:
+    """Figures of Scores; failed images count at their worst. Needs no network. selection: what the detector comes with."""
     worst = scores.at_worst()
     threshold = scores.provenance.threshold_logit
     return Result(
@@ -106,6 +111,7 @@ def result_of(scores: Scores, *, draws: int, seed: int) -> Result:
         draws=draws,
         seed=seed,
         intervals=METHOD,
+        selection=selection,
         versions=versions(),
         commit=_commit(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from cnndetect.backends import accelerated
 from cnndetect.bench.results import Result
+from cnndetect.bench.selection import selection_of
 from cnndetect.bench.store import adopted, finished, keep, result_path
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
 from cnndetect.bench.tables import percent
@@ -207,14 +208,14 @@ def _one(
         backend=detector.backend,
         precision=detector.precision,
     )
-    bootstrap = {"draws": options.draws, "seed": options.seed}
+    making: dict[str, Any] = {"draws": options.draws, "seed": options.seed, "selection": selection_of(detector)}
     # A detector that nothing proves to be the one of an earlier run is scored again.
     trusted = detector.identity is not None and not options.rerun
     if trusted:
-        earlier = finished(path, provenance, **bootstrap)
+        earlier = finished(path, provenance, **making)
         for title, place in [] if earlier else twins(suite, test_set):
             twin = result_path(results, detector.name, test_set.name, options, place)
-            earlier = earlier or adopted(twin, title, path, provenance, **bootstrap)
+            earlier = earlier or adopted(twin, title, path, provenance, **making)
         if earlier:
             advance(len(samples))
             return earlier
@@ -226,7 +227,7 @@ def _one(
     journal.unlink(missing_ok=True)
     if scores.failed.all():
         raise ProtocolError(_nothing_scored(scores))
-    return keep(path, scores, **bootstrap)
+    return keep(path, scores, **making)
 
 
 def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...]:

@@ -16,16 +16,17 @@ from typing import Protocol
 import msgspec
 
 from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.selection import Choice
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
 from cnndetect.metrics.intervals import METHOD
-from cnndetect.paths import ALARMS, OLD_RUNS, RESULTS, RUNS, SPEEDS, TRIALS
+from cnndetect.paths import ALARMS, AUDITS, OLD_RUNS, RESULTS, RUNS, SPEEDS, TRIALS
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
 from cnndetect.transforms.degrade import split_equalisers
 
 # First parts of paths below a results folder that hold something else than results.
-OTHER_WRITERS = frozenset({ALARMS, RUNS, OLD_RUNS, SPEEDS, TRIALS})
+OTHER_WRITERS = frozenset({ALARMS, AUDITS, RUNS, OLD_RUNS, SPEEDS, TRIALS})
 
 
 class Kind(Protocol):
@@ -184,15 +185,17 @@ def check_same_images(run: Run, other: Run) -> None:
         raise DataError(f"{run.path} and {other.path} were not made from the same images. Run the older one again.")
 
 
-def keep(path: Path, scores: Scores, *, draws: int, seed: int) -> tuple[Result, Scores]:
+def keep(path: Path, scores: Scores, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()) -> tuple[Result, Scores]:
     """Write scores and their figures."""
     scores.save(path.with_suffix(".npz"))
-    result = result_of(scores, draws=draws, seed=seed)
+    result = result_of(scores, draws=draws, seed=seed, selection=selection)
     result.save(path)
     return result, scores
 
 
-def finished(path: Path, provenance: Provenance, *, draws: int, seed: int) -> tuple[Result, Scores] | None:
+def finished(
+    path: Path, provenance: Provenance, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()
+) -> tuple[Result, Scores] | None:
     """Result and scores of the same provenance, or None; figures are made again where only the intervals differ."""
     scores = _scores_of(path, provenance)
     if scores is None:
@@ -202,18 +205,23 @@ def finished(path: Path, provenance: Provenance, *, draws: int, seed: int) -> tu
     except DataError:
         result = None
     if result is None or (result.draws, result.intervals) != (draws, METHOD) or result.provenance != scores.provenance:
-        result = result_of(scores, draws=draws, seed=seed)
+        result = result_of(scores, draws=draws, seed=seed, selection=selection)
+        result.save(path)
+    elif result.selection != selection:
+        result = msgspec.structs.replace(result, selection=selection)
         result.save(path)
     return result, scores
 
 
-def adopted(twin: Path, title: str, path: Path, provenance: Provenance, *, draws: int, seed: int) -> tuple[Result, Scores] | None:
+def adopted(
+    twin: Path, title: str, path: Path, provenance: Provenance, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()
+) -> tuple[Result, Scores] | None:
     """The same images under another suite's title: its scores, kept here too; None where there are none."""
     scores = _scores_of(twin, msgspec.structs.replace(provenance, suite=title))
     if scores is None:
         return None
     moved = msgspec.structs.replace(provenance, backend=scores.provenance.backend)
-    return keep(path, replace(scores, provenance=moved), draws=draws, seed=seed)
+    return keep(path, replace(scores, provenance=moved), draws=draws, seed=seed, selection=selection)
 
 
 def _scores_of(path: Path, provenance: Provenance) -> Scores | None:

@@ -1,4 +1,4 @@
-"""Benchmarks in, tables out: the only place where a fraction becomes a percentage."""
+"""Tables of benchmarks: the only place where a fraction becomes a percentage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tabulate import tabulate
 
+from cnndetect.bench.selection import selection_lines
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.files import plain
 from cnndetect.metrics.intervals import Interval
@@ -98,6 +99,7 @@ def as_plain(benchmark: Benchmark) -> dict:
                 "protocol": r.protocol,
                 "degradation": r.degradation,
                 "threshold_logit": r.threshold_logit,
+                "selection": plain(r.selection),
                 "metrics": plain(r.metrics),
             }
             for r in benchmark.results
@@ -124,7 +126,8 @@ def _title(benchmark: Benchmark) -> str:
 
 def _legend(benchmark: Benchmark) -> str:
     failed = sum(r.n_failed for r in benchmark.results)
-    lines = [INTERVALS]
+    chosen = selection_lines(benchmark.results[0].selection)
+    lines = [INTERVALS, *(["Chosen before, and on what:", *(f"- {line}" for line in chosen)] if chosen else [])]
     if failed:
         lines.append(f"{failed} images failed and count as the worst of their class:")
         lines += [f"  {r.test_set}: {line}" for r in benchmark.results for line in r.failed]
