@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from cnndetect.bench.audits import SHORTCUTS, StoredAudit, shortcut_lines
+from cnndetect.bench.audits import as_plain as audit_as_plain
 from cnndetect.bench.equalised import as_plain as pair_as_plain
-from cnndetect.bench.equalised import equalised_pairs, equalised_table
+from cnndetect.bench.equalised import counterpart, equalised_pairs, equalised_table
 from cnndetect.bench.standings import differences as paired_differences
 from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, percent, points
 from cnndetect.data.official.catalog import suite_notes
@@ -25,21 +28,36 @@ WIDTH = 120
 MACRO, POOLED = "macro mean AP", "pooled AP"
 
 
-def table_of(benchmarks: Sequence[Benchmark], *, style: str = "github") -> str:
+def table_of(
+    benchmarks: Sequence[Benchmark], *, style: str = "github", audits: Mapping[tuple[str, str], StoredAudit] = MappingProxyType({})
+) -> str:
     """The answer to a run: the table of each suite, a comparison where several detectors were run, clean beside equalised.
 
-    style: github, latex, csv (fractions, one header for all) or json.
+    style: github, latex, csv (fractions, one header for all) or json.  audits: by suite and test set; what they found stands below.
     """
-    pairs = equalised_pairs(benchmarks)
     if style == "json":
-        return json_text([*map(as_plain, benchmarks), *({"equalised": pair_as_plain(pair)} for pair in pairs)])
+        return json_text([_as_plain(one, benchmarks, audits) for one in benchmarks])
     if style == "csv":
         return csv_of(benchmarks)
     conditions: dict[str, list[Benchmark]] = {}
     for one in benchmarks:
         conditions.setdefault(condition_of(one), []).append(one)
     tables = [benchmark_table(row[0], style=style) if len(row) == 1 else comparison_table(row, style=style) for row in conditions.values()]
-    return "\n\n".join([*tables, *([equalised_table(pairs, style=style)] if pairs else [])])
+    pairs, lines = equalised_pairs(benchmarks), shortcut_lines(audits, benchmarks)
+    below = "\n".join(f"% {line}" if style == "latex" else line for line in ([SHORTCUTS, *lines] if lines else []))
+    return "\n\n".join([*tables, *([equalised_table(pairs, style=style)] if pairs else []), *([below] if below else [])])
+
+
+def _as_plain(one: Benchmark, benchmarks: Sequence[Benchmark], audits: Mapping[tuple[str, str], StoredAudit]) -> dict[str, Any]:
+    """A benchmark as JSON values, with its difference to the clean one and the audits of its test sets."""
+    content = as_plain(one)
+    pair = counterpart(one, benchmarks)
+    if pair is not None:
+        content["equalised"] = pair_as_plain(pair)
+    for name, row in content["test_sets"].items():
+        if (one.suite, name) in audits:
+            row["audit"] = audit_as_plain(audits[one.suite, name])
+    return content
 
 
 def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") -> str:

@@ -37,19 +37,23 @@ class Equalised:
 
 def equalised_pairs(benchmarks: Sequence[Benchmark]) -> list[Equalised]:
     """Every equalised benchmark that has its clean counterpart beside it, in the order given."""
-    known = {(one.detector, condition_key(one)): one for one in benchmarks}
-    pairs = []
-    for one in benchmarks:
-        suite, protocol, name = condition_key(one)
-        equaliser, rest = split_equalisers(name)
-        clean = known.get((one.detector, (suite, protocol, rest)))
-        if equaliser and clean is not None:
-            sets = [result.test_set for result in one.results]
-            by_set = {
-                name: (clean[name].ap, one[name].ap, one.aps.only(column).minus(clean.aps.only(column))) for column, name in enumerate(sets)
-            }
-            pairs.append(Equalised(one.detector, equaliser, clean.macro, one.macro, one.aps.minus(clean.aps), by_set))
-    return pairs
+    return [pair for one in benchmarks if (pair := counterpart(one, benchmarks)) is not None]
+
+
+def counterpart(benchmark: Benchmark, others: Sequence[Benchmark]) -> Equalised | None:
+    """An equalised benchmark beside the one of the same detector without equalisers; None where it is not among the others."""
+    suite, protocol, degradation = condition_key(benchmark)
+    equaliser, rest = split_equalisers(degradation)
+    wanted = (benchmark.detector, (suite, protocol, rest))
+    clean = next((one for one in others if (one.detector, condition_key(one)) == wanted), None)
+    if not equaliser or clean is None:
+        return None
+    names = [result.test_set for result in benchmark.results]
+    by_set = {
+        name: (clean[name].ap, benchmark[name].ap, benchmark.aps.only(column).minus(clean.aps.only(column)))
+        for column, name in enumerate(names)
+    }
+    return Equalised(benchmark.detector, equaliser, clean.macro, benchmark.macro, benchmark.aps.minus(clean.aps), by_set)
 
 
 def condition_key(benchmark: Benchmark) -> tuple[str, str, str]:
@@ -85,23 +89,21 @@ def as_plain(pair: Equalised) -> dict[str, Any]:
     }
 
 
-def leaderboard_columns(condition: Condition, runs: Runs, ranked: Sequence[Standing]) -> dict[str, dict[str, tuple[str, str]]]:
-    """For every equalised counterpart of a condition: detector -> (macro mean AP, difference) as cells.
+def leaderboard_columns(condition: Condition, runs: Runs, ranked: Sequence[Standing]) -> dict[str, dict[str, str]]:
+    """Two columns for every equalised counterpart of a condition, head -> detector -> cell: macro mean AP, and the difference.
 
     A detector that lacks a test set under the counterpart has none.  Raises DataError where the images differ.
     """
-    columns: dict[str, dict[str, tuple[str, str]]] = {}
+    columns: dict[str, dict[str, str]] = {}
     for other in sorted(runs):
         equaliser, rest = split_equalisers(other.degradation)
         if not equaliser or replace(other, degradation=rest) != condition:
             continue
-        cells = {
-            one.detector: _cells(one, runs[other][one.detector])
-            for one in ranked
-            if set(_names(one)) <= set(runs[other].get(one.detector, ()))
-        }
+        whole = [one for one in ranked if set(_names(one)) <= set(runs[other].get(one.detector, ()))]
+        cells = {one.detector: _cells(one, runs[other][one.detector]) for one in whole}
         if cells:
-            columns[equaliser] = cells
+            columns[f"equalised {equaliser}"] = {detector: macro for detector, (macro, _) in cells.items()}
+            columns[f"{equaliser} minus clean"] = {detector: difference for detector, (_, difference) in cells.items()}
     return columns
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cnndetect.bench.audits import MARK, SHORTCUTS, Shortcut, StoredAudit, stored_audit
 from cnndetect.bench.equalised import NOTE, leaderboard_columns
 from cnndetect.bench.reported import read_reported, reported_section
 from cnndetect.bench.standings import standings
@@ -44,7 +45,7 @@ def leaderboard(results: str | Path, out: str | Path | None = None, *, reported:
         for other in (False, True):
             chosen = {d: row for d, row in rows.items() if other == any(run.result.progan_only is not True for run in row.values())}
             if chosen:
-                parts.append(_section(condition, chosen, other, runs))
+                parts.append(_section(condition, chosen, other, runs, _audits(Path(results), condition, chosen)))
     if reported is not None:
         measured = [run.result for rows in runs.values() for row in rows.values() for run in row.values()]
         parts.append(reported_section(read_reported(reported), measured))
@@ -61,25 +62,37 @@ def _check_ours(out: Path) -> None:
         raise DataError(f"{out} was not made by this command and is left alone. Remove it, or choose another --out.")
 
 
-def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: Runs) -> str:
+def _audits(results: Path, condition: Condition, rows: Mapping[str, Row]) -> dict[str, StoredAudit]:
+    """Stored audits of the images of a condition, by test set."""
+    prints = {name: run.result.provenance.fingerprint for row in rows.values() for name, run in row.items()}
+    found = {name: stored_audit(results, condition.suite, name, fingerprint) for name, fingerprint in prints.items()}
+    return {name: audit for name, audit in found.items() if audit is not None}
+
+
+def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: Runs, audits: Mapping[str, StoredAudit]) -> str:
     results = [run.result for row in rows.values() for run in row.values()]
     ranked = standings(rows, draws=max(result.draws for result in results), seed=results[0].seed)
     means = {standing.detector: [percent(standing.macro), percent(standing.pooled)] for standing in ranked.complete}
     names = ranked.families
-    equalised = leaderboard_columns(condition, runs, ranked.complete)
+    columns = leaderboard_columns(condition, runs, ranked.complete)
+    marked = {name: audits[name].shortcuts for name in names if name in audits and audits[name].shortcuts}
     lines = []
     for detector in ranked.detectors:
         macro, pooled = means.get(detector, ["incomplete", "-"])
         cells = [percent(rows[detector][name].result.ap) if name in rows[detector] else "-" for name in names]
-        beside = [cell for column in equalised.values() for cell in column.get(detector, ("-", "-"))]
+        beside = [column.get(detector, "-") for column in columns.values()]
         lines.append([detector, macro, *beside, *cells, pooled])
     title = f"## {condition.title}" + (f": {OTHER.lower()}" if other else "")
-    notes = [f"- {line}" for line in suite_notes(condition.suite, names)]
-    remarks = ["Known of these images:", "", *notes, ""] if notes else []
-    beside = [head for name in equalised for head in (f"equalised {name}", "difference")]
-    table = markdown(["detector", "macro mean AP", *beside, *names, "pooled AP"], lines)
-    notes = [_counts(rows, names), "", *([EQUALISED, ""] if equalised else [])]
-    return "\n".join([title, "", table, "", *notes, *remarks])
+    known = [f"- {line}" for line in suite_notes(condition.suite, names)]
+    heads = [f"{name} {MARK}" if name in marked else name for name in names]
+    table = markdown(["detector", "macro mean AP", *columns, *heads, "pooled AP"], lines)
+    blocks = [[_counts(rows, names)], [EQUALISED] if columns else []]
+    blocks += [[SHORTCUTS, "", *_shortcuts(marked)] if marked else [], ["Known of these images:", "", *known] if known else []]
+    return "\n".join([title, "", table, "", *(line for block in blocks if block for line in (*block, ""))])
+
+
+def _shortcuts(marked: Mapping[str, Sequence[Shortcut]]) -> list[str]:
+    return [f"- {name}: {'; '.join(map(str, shortcuts))}" for name, shortcuts in marked.items()]
 
 
 def _counts(rows: Mapping[str, Row], names: Sequence[str]) -> str:

@@ -59,13 +59,15 @@ _DEGRADATION = click.option("--degradation", default="none", metavar="NAME", hel
 @shared.results()
 @click.option("--rerun", is_flag=True, help="score again what is finished")
 @click.option("--progan-only", is_flag=True, help="say of detectors without a record that they were trained on ProGAN images alone")
+@click.option("--audit/--no-audit", default=True, help="say where the files alone tell real from fake; made once for a test set")
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 def run(
     suite: str, detectors: tuple[str, ...], protocol: str, degradation: str, equalise: tuple[str, ...], limit: int | None, style: str,
     as_json: bool, device: str | None, backend: str, precision: str, batch_size: int, draws: int, seed: int, results: Path | None,
-    rerun: bool, progan_only: bool, dry_run: bool,
+    rerun: bool, progan_only: bool, audit: bool, dry_run: bool,
 ) -> int:  # fmt: skip
     """Score every image of the suites with every detector, and print average precision by test set. The same command resumes."""
+    from cnndetect.analysis.audit.gate import audited
     from cnndetect.backends import accelerated
     from cnndetect.bench.comparison import table_of
     from cnndetect.bench.plan import detector_names, plan
@@ -73,7 +75,7 @@ def run(
     from cnndetect.bench.suites import find_suites, suites_note
     from cnndetect.detectors.base import declared_progan_only
     from cnndetect.detectors.registry import load
-    from cnndetect.paths import results_root
+    from cnndetect.paths import reference_results_root, results_root
     from cnndetect.transforms.degrade import equalised
 
     settings = Options(
@@ -90,7 +92,11 @@ def run(
         detector = declared_progan_only(detector) if progan_only else detector
         for condition in conditions:
             found += [run_suite(detector, one, condition, results=results_root(results), progress=True) for one in suites]
-    click.echo(table_of(found, style="json" if as_json else style))
+    audits: dict = {}
+    for one in suites if audit and limit is None else []:
+        prints = {r.test_set: r.provenance.fingerprint for b in found if b.suite == one.title for r in b.results}
+        audits |= audited(one, prints, results=results_root(results), also=[reference_results_root()], progress=True)
+    click.echo(table_of(found, style="json" if as_json else style, audits=audits))
     if suite == "all":
         click.echo(suites_note(), err=True)
     return FAILED if any(result.n_failed for benchmark in found for result in benchmark.results) else DONE

@@ -1,4 +1,4 @@
-"""The images of a suite in, the section that says whether their files give the answer away out."""
+"""The report's section that says whether the files of a suite give the answer away."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnndetect.report.figures.leaderboard import forest
 from cnndetect.report.inputs import Inputs
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 
-_KINDS = {"files alone": "metadata", "length of files": "length", "pixel statistics": "statistics"}
+_KINDS = {"files alone": "metadata", "length of files": "length", "history of pixels": "history", "pixel statistics": "statistics"}
 _DRAWS = 500  # the intervals are for the eye; `python -m cnndetect.audit` draws more
 
 
@@ -22,8 +22,9 @@ def audit_section(inputs: Inputs) -> Section:
     title, prose = (
         "Audit: can the files tell real from fake?",
         [
-            "Three classifiers that know nothing of generators. **Files alone**: container, encoder, size, metadata; above "
-            f"{METADATA_BAR:.2f} the test set is not quiet, and a detector may have learned the file format. **Length of files** and "
+            "Four classifiers that know nothing of generators. **Files alone**: container, encoder, size, metadata; **history of pixels**: "
+            f"an earlier JPEG compression or resizing; above {METADATA_BAR:.2f} the test set is not quiet, and a detector may have "
+            "learned the file format. **Length of files** and "
             f"**pixel statistics** (colour, contrast, sharpness, noise): above {STATISTICS_BAR:.2f} the fakes can be found without a network.",
             "**Not to be read as:** a fault of the files where only pixel statistics are high. That is a property of the generator: it says "
             "that the family is easy, and that a high AP on it proves little.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from cnndetect.analysis.audit.classify import cross_validated_ap, logistic, out_of_fold, trees
 from cnndetect.analysis.audit.files import encoder_of, examine, ijg_tables, jpeg_quality
+from cnndetect.analysis.audit.history import FREQUENCIES, pixel_history
 from cnndetect.analysis.audit.pixels import difference_hash, global_statistics, jpeg_grid
 from cnndetect.analysis.audit.table import audit_suite
 from cnndetect.analysis.audit.verdict import BIASED, METADATA_BAR, QUIET, WARNING, audit_set, training_facts
@@ -20,6 +22,7 @@ from cnndetect.bench.suites import find_suites
 from cnndetect.data.folders import Sample
 from cnndetect.errors import LayoutError
 from cnndetect.images import open_stored, read_file
+from cnndetect.transforms.augment import jpeg
 
 Save = Callable[[Image.Image, Path], None]
 
@@ -40,12 +43,14 @@ def as_jpeg(image: Image.Image, path: Path) -> None:
     image.save(path.with_suffix(".jpg"), quality=90)
 
 
-def draw_set(root: Path, real: Save = as_png, fake: Save = as_png, *, count: int = 16, same: bool = False) -> Path:
+def draw_set(
+    root: Path, real: Save = as_png, fake: Save = as_png, *, count: int = 16, same: bool = False, size: tuple[int, int] = (64, 48)
+) -> Path:
     """Pictures of one kind in both classes, one photograph each, saved by ``real`` and by ``fake``."""
     for label, (name, save) in enumerate((("0_real", real), ("1_fake", fake))):
         (root / name).mkdir(parents=True)
         for index in range(count):
-            save(picture(index if same else 1000 * label + index), root / name / f"{name}{index}")
+            save(picture(index if same else 1000 * label + index, size), root / name / f"{name}{index}")
     return root
 
 
@@ -255,3 +260,31 @@ def _exif(software: str) -> Image.Exif:
     exif = Image.Exif()
     exif[305] = software
     return exif
+
+
+def _through_jpeg(image: Image.Image, path: Path) -> None:
+    memory = io.BytesIO()
+    image.save(memory, "jpeg", quality=80)
+    Image.open(memory).save(path.with_suffix(".png"))
+
+
+def _enlarged(image: Image.Image, path: Path) -> None:
+    width, height = image.size
+    larger = image.resize((int(1.7 * width), int(1.7 * height)), Image.Resampling.BICUBIC)
+    larger.crop((0, 0, width, height)).save(path.with_suffix(".png"))
+
+
+@pytest.mark.parametrize("save", [_through_jpeg, _enlarged])
+def test_an_earlier_compression_or_size_is_found_inside_a_png(tmp_path: Path, save: Save) -> None:
+    found = audit_set(draw_set(tmp_path / "set", real=save, size=(160, 160)), draws=100)
+    assert found.metadata.value == pytest.approx(0.5, abs=1e-9) and found.history.value > 0.9
+    assert found.verdict == BIASED and "earlier JPEG compression or resizing" in found.reasons[0]
+
+
+def test_what_both_classes_went_through_is_no_history() -> None:
+    noisy = np.asarray(picture(1, (128, 128)))
+    steps = pixel_history(jpeg(noisy, 50))[:7]
+    known = [ijg_tables(50)[0][8 * row + column] for row, column in FREQUENCIES]
+    seen = ~np.isnan(steps)
+    assert seen.any() and np.array_equal(steps[seen], np.array(known)[seen])
+    assert (pixel_history(noisy)[:7] == 1).all() and np.isnan(pixel_history(np.full((64, 64, 3), 9, np.uint8))[:7]).all()

@@ -71,11 +71,11 @@ def test_the_leaderboard_shows_clean_and_equalised_side_by_side(tmp_path) -> Non
     clean, equalised = leaderboard(tmp_path).split("## ")[1:]
     head, _, *rows = [line for line in clean.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-    assert [cell.strip() for cell in head.strip("|").split("|")][1:4] == ["macro mean AP", "equalised jpeg-96", "difference"]
+    assert [cell.strip() for cell in head.strip("|").split("|")][1:4] == ["macro mean AP", "equalised jpeg-96", "jpeg-96 minus clean"]
     for _, macro, other, difference, *_ in cells:
         values = [float(cell.split()[0]) for cell in (macro, other, difference)]
         assert values[1] - values[0] == pytest.approx(values[2], abs=0.11)
-    assert equalised.startswith("drawn@1, nocrop, jpeg-96") and "difference" not in equalised
+    assert equalised.startswith("drawn@1, nocrop, jpeg-96") and "minus clean" not in equalised
 
 
 def test_a_condition_names_the_command_that_makes_it() -> None:

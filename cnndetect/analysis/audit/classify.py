@@ -1,4 +1,4 @@
-"""Facts of files in, the average precision out that a small classifier reaches with them on photographs it has not seen.
+"""The average precision that a small classifier reaches with facts of files, on photographs it has not seen.
 
 Folds are whole photographs; the predictions of all folds are pooled, because a useless classifier scores below chance
 fold by fold. Classes weigh the same, in training and in the figure: chance is 0.5 whatever the counts.
@@ -44,6 +44,17 @@ def length_table(facts: Sequence[FileFacts]) -> np.ndarray:
 def statistics_table(facts: Sequence[FileFacts]) -> np.ndarray:
     """Global statistics of the pixels, see audit_pixels.STATISTICS: [N, 8]."""
     return np.stack([fact.statistics for fact in facts])
+
+
+def history_table(facts: Sequence[FileFacts]) -> np.ndarray:
+    """Earlier compression and resizing that the pixels show, see history.NAMES: [N, 9].
+
+    What an image does not tell is taken to be as in the middle of the set, so that flat pictures are no class of their own.
+    """
+    table = np.stack([fact.history for fact in facts])
+    known = ~np.isnan(table)
+    middle = [float(np.median(column[seen])) if seen.any() else 0.0 for column, seen in zip(table.T, known.T, strict=True)]
+    return np.where(known, table, middle)
 
 
 def trees() -> Any:

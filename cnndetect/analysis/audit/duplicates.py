@@ -1,4 +1,4 @@
-"""Facts of files in, pairs of equal or nearly equal pictures out: within a class, between classes, against a training folder."""
+"""Pairs of equal or nearly equal pictures: within a class, between classes, against a training folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One image file in, facts out: what its container says, what its pixels are on the whole, and two hashes of it."""
+"""Facts of one image file: what its container says, what its pixels are on the whole, their history, and two hashes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
+from cnndetect.analysis.audit.history import NAMES, pixel_history
 from cnndetect.analysis.audit.pixels import STATISTICS, difference_hash, global_statistics
 from cnndetect.data.folders import Sample
 from cnndetect.errors import ImageError
@@ -28,6 +29,7 @@ class FileFacts:
     jpeg_quality: 1 to 100 by the IJG scale, NaN for other formats.  jpeg_exact: whether the tables are IJG's to the digit.
     metadata: names of what is stored beside the pixels.  statistics: [K], see audit_pixels.STATISTICS.
     bits: [128] bool, the difference hash; None where the picture is flat.  error: why it cannot be read, else "".
+    history: [9], earlier compression and resizing, see history.NAMES.
     """
 
     sample: Sample
@@ -44,6 +46,7 @@ class FileFacts:
     statistics: np.ndarray = field(default_factory=lambda: np.full(len(STATISTICS), np.nan))
     bits: np.ndarray | None = None
     error: str = ""
+    history: np.ndarray = field(default_factory=lambda: np.full(len(NAMES), np.nan))
 
 
 def examine(sample: Sample) -> FileFacts:
@@ -68,6 +71,7 @@ def examine(sample: Sample) -> FileFacts:
         metadata_of(stored),
         global_statistics(upright),
         difference_hash(upright),
+        history=pixel_history(upright),
     )
 
 

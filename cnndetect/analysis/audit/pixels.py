@@ -1,4 +1,4 @@
-"""An RGB array in; global statistics that need no network, and a perceptual hash, out."""
+"""Global statistics of an image that need no network, and a perceptual hash."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ def as_text(audits: Sequence[Audit]) -> str:
         "real/fake",
         f"AP by files (bar {METADATA_BAR:.2f})",
         "AP by length",
+        f"AP by history (bar {METADATA_BAR:.2f})",
         f"AP by global statistics (bar {STATISTICS_BAR:.2f})",
         "doubles",
     ]
@@ -39,6 +40,7 @@ def as_text(audits: Sequence[Audit]) -> str:
             f"{a.real.count}/{a.fake.count}",
             shown(a.metadata),
             shown(a.length),
+            shown(a.history),
             shown(a.statistics),
             sum(not p.same_photograph for p in a.pairs),
         ]

@@ -1,8 +1,9 @@
-"""A test set in, an Audit out: can real and fake be told apart without looking at what a generator does?
+"""Audits of test sets: can real and fake be told apart without looking at what a generator does?
 
-Three questions, each with a figure. Do the *files* tell the classes apart (container, encoder, size, metadata)? That is a
-mistake of the test set, and a detector may learn it. Do *global statistics* of the pixels (colour, contrast, sharpness,
-noise)? That is a property of the generators: it says how easy the family is. Are pictures there *twice*?
+Four questions. Do the *files* tell the classes apart (container, encoder, size, metadata)? Does their *history* that the pixels still
+show (an earlier JPEG compression, an earlier change of size)? Both are mistakes of the test set, and a detector may learn them. Do
+*global statistics* of the pixels (colour, contrast, sharpness, noise)? That is a property of the generators: it says how easy the
+family is. Are pictures there *twice*?
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from cnndetect.analysis.audit.classify import (
     cross_validated_ap,
+    history_table,
     length_table,
     logistic,
     metadata_table,
@@ -59,30 +61,34 @@ class ClassFacts:
 
 @dataclass(frozen=True)
 class Audit:
-    """Everything about one test set. The three figures are average precisions, classes balanced: chance is 0.5.
-
-    metadata: of a classifier that sees files alone.  length: one that sees only how long they are.  statistics: one that
-    sees global statistics of pixels.  each: AUC of every such statistic alone, below 0.5 where fakes have less of it.
-    pairs: pictures that are there twice.  against: those that a training folder has too.
-    verdict: quiet, warning or biased, about files and doubles; reasons: why.  notes: what is no fault of the files.
-    """
+    """Everything about one test set. The figures are average precisions with classes balanced: chance is 0.5."""
 
     name: str
     real: ClassFacts
     fake: ClassFacts
     metadata: Interval
+    """Of a classifier that sees files alone."""
     length: Interval
+    """Of one that sees only how long the files are."""
+    history: Interval
+    """Of one that sees traces of earlier compression and resizing."""
     statistics: Interval
+    """Of one that sees global statistics of the pixels."""
     each: dict[str, float]
+    """AUC of every such statistic alone, below 0.5 where fakes have less of it."""
     pairs: tuple[Pair, ...]
+    """Pictures that are there twice."""
     against: tuple[Pair, ...]
+    """Those that a training folder has too."""
     verdict: str
+    """QUIET, WARNING or BIASED, about files and doubles."""
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
+    """What is no fault of the files."""
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
-        figures = {name: _no_nan(asdict(getattr(self, name))) for name in ("metadata", "length", "statistics")}
+        figures = {name: _no_nan(asdict(getattr(self, name))) for name in ("metadata", "length", "history", "statistics")}
         return {
             "name": self.name,
             "verdict": self.verdict,
@@ -132,26 +138,15 @@ def audit_facts(name: str, facts: Sequence[FileFacts], *, against: Sequence[File
 
     metadata = ap(metadata_table(readable), trees)
     length, statistics = ap(length_table(readable), logistic), ap(statistics_table(readable), logistic)
+    history = ap(history_table(readable), trees)
     pairs, leaks = duplicates(facts), overlap(facts, against)
-    biased, warnings = _findings(classes[0], classes[1], metadata, pairs, leaks)
+    biased, warnings = _findings(classes[0], classes[1], metadata, history, pairs, leaks)
     verdict = BIASED if biased else WARNING if warnings else QUIET
     table = statistics_table(readable)
     each = {key: roc_auc(labels, table[:, k]) for k, key in enumerate(STATISTICS)}
     notes = _notes(pairs, length, statistics, each, len(set(photographs)))
-    return Audit(
-        name,
-        classes[0],
-        classes[1],
-        metadata,
-        length,
-        statistics,
-        each,
-        tuple(pairs),
-        tuple(leaks),
-        verdict,
-        tuple(biased + warnings),
-        notes,
-    )
+    found, reasons = (classes[0], classes[1], metadata, length, history, statistics), tuple(biased + warnings)
+    return Audit(name, *found, each, tuple(pairs), tuple(leaks), verdict, reasons, notes)
 
 
 def training_facts(folder: str | Path) -> list[FileFacts]:
@@ -172,12 +167,11 @@ def class_facts(facts: Sequence[FileFacts]) -> ClassFacts:
     seen = [fact for fact in facts if not fact.error]
     quality = [fact.jpeg_quality for fact in seen if not np.isnan(fact.jpeg_quality)]
     means = np.mean([fact.statistics for fact in seen], axis=0) if seen else np.full(len(STATISTICS), np.nan)
+    counted = [_counts(getattr(fact, name) for fact in seen) for name in ("format", "encoder", "mode")]
     return ClassFacts(
         len(facts),
         len(facts) - len(seen),
-        _counts(fact.format for fact in seen),
-        _counts(fact.encoder for fact in seen),
-        _counts(fact.mode for fact in seen),
+        *counted,
         _counts(f"{fact.width}x{fact.height}" for fact in seen),
         _counts(key for fact in seen for key in fact.metadata),
         _spread(quality),
@@ -196,7 +190,7 @@ def shown(ap: Interval) -> str:
 
 
 def _findings(
-    real: ClassFacts, fake: ClassFacts, metadata: Interval, pairs: Sequence[Pair], leaks: Sequence[Pair]
+    real: ClassFacts, fake: ClassFacts, metadata: Interval, history: Interval, pairs: Sequence[Pair], leaks: Sequence[Pair]
 ) -> tuple[list[str], list[str]]:
     """Reasons for "biased", and for "warning"."""
     biased: list[str] = []
@@ -208,6 +202,9 @@ def _findings(
         (biased if np.isnan(metadata.low) or metadata.low > METADATA_BAR else warnings).append(figure + because)
     elif differ:
         warnings.append(f"the classes' files differ, though a classifier makes little of it: {'; '.join(differ)}")
+
+    if history.low > METADATA_BAR:
+        biased.append(f"earlier JPEG compression or resizing tells real from fake: AP {shown(history)}, bar {METADATA_BAR}")
 
     def report(chosen: list[Pair], to: list[str], what: str) -> None:
         if chosen:
