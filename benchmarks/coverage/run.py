@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from percentile import draw_weights, percentile_interval
 from worlds import Draws, World, suite
 
 from cnndetect.bench.tables import markdown
@@ -26,7 +27,6 @@ from cnndetect.files import write_whole
 from cnndetect.metrics.deletion import SetScores
 from cnndetect.metrics.intervals import Interval, jackknife, pooled_average_precision, set_metrics
 from cnndetect.metrics.point import average_precision_of, rank
-from cnndetect.metrics.resampling import draw_weights, percentile_interval
 
 HERE = Path(__file__).resolve().parent
 OLD_DRAWS = 300

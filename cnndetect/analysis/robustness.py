@@ -1,4 +1,4 @@
-"""Stored Scores under degradations in; curves of average precision, and what moved the scores, out.
+"""Curves of average precision under degradations, and what moved the scores, from stored scores.
 
 AP alone does not say why it fell. A transform that moves the reals and leaves the fakes (or the other way about) makes
 the two classes differ by the transform: a bias of the detector, even where AP rises. So the shifts of the two classes
@@ -17,7 +17,7 @@ from cnndetect.bench.store import one_suite, read_runs
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
 from cnndetect.metrics.intervals import Interval, jackknife
-from cnndetect.metrics.resampling import draw_weights, percentile_interval, weighted_medians
+from cnndetect.metrics.shares import difference_interval, median_interval
 from cnndetect.scoring.scores import Scores
 from cnndetect.transforms.degrade import changes_size, in_order
 
@@ -102,9 +102,8 @@ def robustness(runs: Runs, *, draws: int = DRAWS, seed: int = 0) -> Robustness:
             _check(name, clean.get(name), scores)
     origin = next(iter(clean.values())).provenance
     spread = _spread(np.concatenate([scores.logits for scores in clean.values()]))
-    # One plan of draws for all degradations: the images are the same.
-    whole = _Group(list(clean.values()), spread, draws, seed)
-    single = {name: _Group([scores], spread, draws, seed) for name, scores in clean.items()}
+    whole = _Group(list(clean.values()), spread, draws > 0)
+    single = {name: _Group([scores], spread, draws > 0) for name, scores in clean.items()}
     overall: list[Point] = []
     by_set: dict[str, list[Point]] = {name: [] for name in clean}
     for degradation, sets in runs.items():
@@ -132,24 +131,22 @@ def as_rows(points: Sequence[Point]) -> list[dict[str, object]]:
 
 
 class _Group:
-    """Some test sets' clean scores, and how often each of their images is in each draw."""
+    """Some test sets' clean scores, to which those under a degradation are compared."""
 
-    def __init__(self, clean: Sequence[Scores], spread: float, draws: int, seed: int):
+    def __init__(self, clean: Sequence[Scores], spread: float, intervals: bool):
         self.before = np.concatenate([scores.logits for scores in clean])
         self.labels = np.concatenate([scores.labels for scores in clean])
-        self.spread = spread
-        clusters = np.concatenate([scores.clusters for scores in clean])
-        self.weights = draw_weights(clusters, labels=self.labels, draws=draws, seed=seed)
+        self.clusters = np.concatenate([scores.clusters for scores in clean])
+        self.spread, self.intervals = spread, intervals
 
     def point(self, name: str, ap: Interval, degraded: Sequence[Scores]) -> Point:
         after = np.concatenate([scores.logits for scores in degraded])
         shift = after - self.before
         # An image that failed has not moved: it counts at its worst in AP, and not at all here.
         classes = [~np.isnan(shift) & (self.labels == label) for label in (0, 1)]
-        values = [_median(shift[chosen]) for chosen in classes]
-        drawn = [weighted_medians(shift[chosen], self.weights[:, chosen]) for chosen in classes]
-        real, fake = (percentile_interval(value, row) for value, row in zip(values, drawn, strict=True))
-        gap = percentile_interval(values[1] - values[0], drawn[1] - drawn[0])
+        moved = [median_interval(shift[chosen], self.clusters[chosen]) for chosen in classes]
+        real, fake = moved if self.intervals else [Interval(one.value, float("nan"), float("nan")) for one in moved]
+        gap = difference_interval(fake, real)
         frozen = degraded[0].provenance.threshold_logit
         above = [float("nan") if frozen is None else _share(after[chosen] > frozen) for chosen in classes]
         failed = sum(int(scores.failed.sum()) for scores in degraded)
@@ -184,10 +181,6 @@ def _reading(real: Interval, fake: Interval, gap: Interval, spread: float) -> st
 
 def _moved(shift: Interval, spread: float) -> bool:
     return shift.low > MOVED * spread or shift.high < -MOVED * spread
-
-
-def _median(values: np.ndarray) -> float:
-    return float(np.median(values)) if len(values) else float("nan")
 
 
 def _share(truths: np.ndarray) -> float:
