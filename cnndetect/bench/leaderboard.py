@@ -8,6 +8,9 @@ from pathlib import Path
 from cnndetect.bench.audits import MARK, SHORTCUTS, Shortcut, StoredAudit, stored_audit
 from cnndetect.bench.equalised import NOTE, leaderboard_columns
 from cnndetect.bench.reported import read_reported, reported_section
+from cnndetect.bench.stability import HEAD as TURNED
+from cnndetect.bench.stability import NOTE as STABILITY
+from cnndetect.bench.stability import stability
 from cnndetect.bench.standings import standings
 from cnndetect.bench.store import Condition, Row, Runs, read_runs
 from cnndetect.bench.tables import markdown, percent
@@ -75,6 +78,10 @@ def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: R
     means = {standing.detector: [percent(standing.macro), percent(standing.pooled)] for standing in ranked.complete}
     names = ranked.families
     columns = leaderboard_columns(condition, runs, ranked.complete)
+    equalised = bool(columns)
+    found = {one.detector: stability(runs, condition, one.detector) for one in ranked.complete}
+    turned = {detector: str(one.any) for detector, one in found.items() if one is not None and one.any is not None}
+    columns |= {TURNED: turned} if turned else {}
     marked = {name: audits[name].shortcuts for name in names if name in audits and audits[name].shortcuts}
     lines = []
     for detector in ranked.detectors:
@@ -86,7 +93,7 @@ def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: R
     known = [f"- {line}" for line in suite_notes(condition.suite, names)]
     heads = [f"{name} {MARK}" if name in marked else name for name in names]
     table = markdown(["detector", "macro mean AP", *columns, *heads, "pooled AP"], lines)
-    blocks = [[_counts(rows, names)], [EQUALISED] if columns else []]
+    blocks = [[_counts(rows, names)], [EQUALISED] if equalised else [], [STABILITY] if turned else []]
     blocks += [[SHORTCUTS, "", *_shortcuts(marked)] if marked else [], ["Known of these images:", "", *known] if known else []]
     return "\n".join([title, "", table, "", *(line for block in blocks if block for line in (*block, ""))])
 

@@ -19,6 +19,7 @@ bench = Verbs(
         "leaderboard": ("cnndetect.cli.leaderboard:leaderboard", "a table of all stored results, or of several suites side by side"),
         "compare": (f"{_HERE}:compare", "differences between detectors on the same images, paired"),
         "robustness": (f"{_HERE}:robustness", "average precision and shifts under degradations"),
+        "stability": (f"{_HERE}:stability", "share of images whose verdict turns when they are delivered again"),
         "alarms": (f"{_HERE}:alarms", "share of real photographs called fake"),
         "calibration": (f"{_HERE}:calibration", "calibration error of stored scores, before and after calibration"),
     },
@@ -154,6 +155,30 @@ def robustness(
         write_points(table, found)
     shared.print_json([as_plain(one) for one in found]) if as_json else click.echo("\n\n".join(map(as_text, found)))
     return FAILED if any(point.n_failed for one in found for point in one.overall) else DONE
+
+
+@click.command()
+@shared.suite()
+@shared.detector()
+@shared.protocol
+@shared.results()
+@shared.seed
+@shared.device
+@shared.as_json
+def stability(
+    suite: str, detectors: tuple[str, ...], protocol: str, results: Path | None, seed: int, device: str | None, as_json: bool
+) -> None:
+    """Score what is missing under JPEG, WebP, resizing and cropping, and print whose verdicts turn, reals and fakes apart."""
+    from cnndetect.bench.run import Options
+    from cnndetect.bench.stability import as_plain, measured, stability_table
+    from cnndetect.bench.suites import find_suites
+    from cnndetect.detectors.registry import load
+    from cnndetect.paths import results_root
+
+    settings, suites = Options(protocol=protocol, seed=seed), find_suites(suite)
+    loaded = [load(name, device=device) for name in detectors or (None,)]
+    found = [measured(detector, one, settings, results=results_root(results)) for detector in loaded for one in suites]
+    shared.print_json([as_plain(one) for one in found]) if as_json else click.echo(stability_table(found))
 
 
 @click.command()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cnndetect.analysis.robustness import CLEAN, Point, Robustness, as_rows, robustness
+from cnndetect.bench.stability import NOTE, Stability, stability
 from cnndetect.bench.tables import percent
 from cnndetect.report.figures.robustness import degradation_dots, paper_curves, shift_dots
 from cnndetect.report.inputs import Inputs
@@ -36,7 +37,22 @@ def robustness_section(inputs: Inputs) -> Section:
     blocks = [Block("AP under every degradation", _paper(inputs, found) + _dots(inputs, found), [_table(found)])]
     shifts = [_shift(detector, one) for detector, one in found.items() if len(one.overall) > 1]
     blocks.append(Block("What moves: reals and fakes", shifts))
+    steady = [one for d in inputs.detectors if (one := stability(inputs.runs, inputs.base, d)) is not None]
+    if steady:
+        blocks.append(Block("Stability: verdicts that turn when an image is delivered again", tables=[_stability(steady)]))
     return Section(title, "robustness", _PROSE, blocks)
+
+
+def _stability(found: Sequence[Stability]) -> Table:
+    rows: list[list[Cell]] = []
+    data: list[list[object]] = []
+    for one in found:
+        for name, turned in {**one.by_delivery, **({"any of them": one.any} if one.any else {})}.items():
+            rows.append([one.detector, name, *(Value(percent(share), share.value) for share in (turned.real, turned.fake))])
+            data.append([one.detector, name, *(x for share in (turned.real, turned.fake) for x in (share.value, share.low, share.high))])
+    bounds = [f"{label}{suffix}" for label in ("real", "fake") for suffix in ("", "_low", "_high")]
+    head = ["detector", "delivered as", "reals that turn", "fakes that turn"]
+    return Table("stability", f"In percent of the images. {NOTE}", head, rows, Data(["detector", "delivery", *bounds], data))
 
 
 def _robustness(inputs: Inputs, detector: str) -> Robustness | None:
