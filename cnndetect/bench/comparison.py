@@ -14,6 +14,9 @@ from cnndetect.bench.audits import SHORTCUTS, StoredAudit, shortcut_lines
 from cnndetect.bench.audits import as_plain as audit_as_plain
 from cnndetect.bench.equalised import as_plain as pair_as_plain
 from cnndetect.bench.equalised import counterpart, equalised_pairs, equalised_table
+from cnndetect.bench.seeds import HEAD as SEEDS
+from cnndetect.bench.seeds import NOTE as SEED_NOTE
+from cnndetect.bench.seeds import seed_spreads
 from cnndetect.bench.standings import differences as paired_differences
 from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, percent, points
 from cnndetect.data.official.catalog import suite_notes
@@ -71,11 +74,16 @@ def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") 
     names = [result.test_set for result in benchmarks[0].results]
     first = [*names, MACRO, POOLED]
     columns = {one.detector: [*(percent(one[name].ap) for name in names), percent(one.macro), percent(one.pooled)] for one in benchmarks}
+    spreads = seed_spreads({one.detector: one.macro.value for one in benchmarks})
+    if spreads:
+        first.append(SEEDS)
+        columns = {name: [*cells, spreads.get(name, "-")] for name, cells in columns.items()}
     trial = "" if all(one.is_result for one in benchmarks) else " -- NOT A RESULT: limited"
     title = f"Average precision on {conditions.pop()}{trial}"
     failed = [f"{one.detector}: {count} images failed" for one in benchmarks if (count := sum(r.n_failed for r in one.results))]
     notes = [
         "Percent, with 95 % intervals over photographs; [-] where there are too few.",
+        *([SEED_NOTE] if spreads else []),
         *failed,
         *suite_notes(benchmarks[0].suite, names),
     ]

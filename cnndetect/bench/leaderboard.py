@@ -8,6 +8,9 @@ from pathlib import Path
 from cnndetect.bench.audits import MARK, SHORTCUTS, Shortcut, StoredAudit, stored_audit
 from cnndetect.bench.equalised import NOTE, leaderboard_columns
 from cnndetect.bench.reported import read_reported, reported_section
+from cnndetect.bench.seeds import HEAD as SEEDS
+from cnndetect.bench.seeds import NOTE as SEED_NOTE
+from cnndetect.bench.seeds import seed_spreads
 from cnndetect.bench.stability import HEAD as TURNED
 from cnndetect.bench.stability import NOTE as STABILITY
 from cnndetect.bench.stability import stability
@@ -24,7 +27,8 @@ HEAD = f"""# Leaderboard
 
 {GENERATED} from the files in `results/`; do not edit. Average precision in percent
 with 95 % intervals over photographs, [-] where there are too few of them ([what they mean](../docs/numbers.md)): how far other test
-images would have moved the figure, not other training seeds. A macro mean is only comparable within one table.
+images would have moved the figure. What another training seed would have done is not in it; rows with several seeds have a column
+of their own for that. A macro mean is only comparable within one table.
 """
 
 EQUALISED = f"Equalised: macro mean AP after the same size or JPEG compression for every image. {NOTE}"
@@ -83,17 +87,20 @@ def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: R
     turned = {detector: str(one.any) for detector, one in found.items() if one is not None and one.any is not None}
     columns |= {TURNED: turned} if turned else {}
     marked = {name: audits[name].shortcuts for name in names if name in audits and audits[name].shortcuts}
+    spreads = seed_spreads({one.detector: one.macro.value for one in ranked.complete})
+    columns |= {SEEDS: spreads} if spreads else {}
+    errors = {one.detector: f"{100 * one.means['ece']:.1f}" for one in ranked.complete}
     lines = []
     for detector in ranked.detectors:
         macro, pooled = means.get(detector, ["incomplete", "-"])
         cells = [percent(rows[detector][name].result.ap) if name in rows[detector] else "-" for name in names]
         beside = [column.get(detector, "-") for column in columns.values()]
-        lines.append([detector, macro, *beside, *cells, pooled])
+        lines.append([detector, macro, *beside, *cells, pooled, errors.get(detector, "-")])
     title = f"## {condition.title}" + (f": {OTHER.lower()}" if other else "")
     known = [f"- {line}" for line in suite_notes(condition.suite, names)]
     heads = [f"{name} {MARK}" if name in marked else name for name in names]
-    table = markdown(["detector", "macro mean AP", *columns, *heads, "pooled AP"], lines)
-    blocks = [[_counts(rows, names)], [EQUALISED] if equalised else [], [STABILITY] if turned else []]
+    table = markdown(["detector", "macro mean AP", *columns, *heads, "pooled AP", "mean ECE"], lines)
+    blocks = [[_counts(rows, names)], [EQUALISED] if equalised else [], [STABILITY] if turned else [], [SEED_NOTE] if spreads else []]
     blocks += [[SHORTCUTS, "", *_shortcuts(marked)] if marked else [], ["Known of these images:", "", *known] if known else []]
     return "\n".join([title, "", table, "", *(line for block in blocks if block for line in (*block, ""))])
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from drawn_results import draw_results
 from drawn_suite import brightness, draw_suite, named, run
 from PIL import Image
 
@@ -32,11 +33,22 @@ def test_rows_are_detectors_best_first_and_columns_generators_in_the_papers_orde
     run(suite, tmp_path / "r", named(lambda images: -brightness(images), "upside-down"))
     text = leaderboard(tmp_path / "r")
     head = next(line for line in text.splitlines() if line.startswith("| detector"))
-    assert [cell.strip() for cell in head.strip("|").split("|")] == ["detector", "macro mean AP", "biggan", "crn", "pooled AP"]
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["detector", "macro mean AP", "biggan", "crn", "pooled AP", "mean ECE"]
     assert [row[0] for row in rows(text)] == ["brightness", "upside-down"]
     macro, pooled = (f"{100 * x.value:.1f} [-]" for x in (good.macro, good.pooled))  # four photographs have no interval
     assert rows(text)[0][1] == macro and rows(text)[0][4] == pooled
     assert "biggan 4/4, crn 4/4" in text
+
+
+def test_seeds_of_one_training_show_their_spread_beside_the_intervals(tmp_path) -> None:
+    draw_results(tmp_path, detectors=("mine-s0", "mine-s1", "other"))
+    text = leaderboard(tmp_path)
+    macro = {row[0]: float(row[1].split()[0]) for row in rows(text)}
+    cells = {row[0]: row[2] for row in rows(text)}
+    assert cells["other"] == "-" and cells["mine-s0"] == cells["mine-s1"]
+    spread, seeds = cells["mine-s0"].removeprefix("±").split(",")
+    assert float(spread) == pytest.approx(abs(macro["mine-s0"] - macro["mine-s1"]) / 2**0.5, abs=0.1) and seeds == " 2 seeds"
+    assert "Seed spread is another thing" in text
 
 
 def test_it_needs_no_images_and_comes_out_the_same_twice(suite, tmp_path) -> None:
