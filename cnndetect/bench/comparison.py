@@ -126,6 +126,7 @@ def records_of(benchmark: Benchmark) -> list[dict[str, Any]]:
         row |= {"degradation": r.degradation, "n_real": r.n_real, "n_fake": r.n_fake, "n_failed": r.n_failed, "is_result": r.is_result}
         for name in COLUMNS:
             row |= _figure(name, getattr(r.metrics, name))
+        row["ece_calibrated"] = r.ece_calibrated
         rows.append(row)
     return rows
 

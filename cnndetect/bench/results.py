@@ -12,6 +12,8 @@ import msgspec
 
 from cnndetect.bench.selection import Choice
 from cnndetect.files import plain, read_record, versions, write_json
+from cnndetect.metrics import figures, rank
+from cnndetect.metrics.calibration import calibrate
 from cnndetect.metrics.intervals import METHOD, Interval, SetMetrics, set_metrics
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
@@ -39,6 +41,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How the intervals were made; what files say that do not name it."""
     selection: tuple[Choice, ...] = ()
     """What was chosen before, and on which data; empty in files of older versions and for detectors without a record."""
+    ece_calibrated: float | None = None
+    """Calibration error of the fakeness by the detector's frozen threshold and temperature; None where it has none."""
     versions: dict[str, str]
     commit: str | None
     time: str
@@ -87,8 +91,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def save(self, path: Path) -> None:
         """Write sorted JSON, whole or not at all; NaN becomes null."""
         content = plain(self)
-        if not self.selection:
-            del content["selection"]  # as in files of older versions
+        for name in ("selection", "ece_calibrated"):
+            if content[name] in (None, []):
+                del content[name]  # as in files of older versions
         write_json(path, {**content, **{name: content["provenance"][name] for name in REPEATED}})
 
 
@@ -97,8 +102,20 @@ def read_result(path: str | Path) -> Result:
     return read_record(path, Result, what="a result", advice="Run the bench again.", unpack=_unpacked)
 
 
-def result_of(scores: Scores, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()) -> Result:
-    """Figures of Scores; failed images count at their worst. Needs no network. selection: what the detector comes with."""
+def calibrated_ece(scores: Scores, temperature: float | None) -> float | None:
+    """Expected calibration error by the frozen threshold and a temperature; None where one of them is missing."""
+    threshold = scores.provenance.threshold_logit
+    if threshold is None or temperature is None:
+        return None
+    worst = scores.at_worst()
+    return figures(rank(worst.labels, calibrate(worst.logits, threshold=threshold, temperature=temperature))).ece
+
+
+def result_of(scores: Scores, *, draws: int, seed: int, selection: tuple[Choice, ...] = (), temperature: float | None = None) -> Result:
+    """Figures of Scores; failed images count at their worst. Needs no network.
+
+    selection, temperature: what the detector comes with.
+    """
     worst = scores.at_worst()
     threshold = scores.provenance.threshold_logit
     return Result(
@@ -112,6 +129,7 @@ def result_of(scores: Scores, *, draws: int, seed: int, selection: tuple[Choice,
         seed=seed,
         intervals=METHOD,
         selection=selection,
+        ece_calibrated=calibrated_ece(scores, temperature),
         versions=versions(),
         commit=_commit(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -209,6 +209,7 @@ def _one(
         precision=detector.precision,
     )
     making: dict[str, Any] = {"draws": options.draws, "seed": options.seed, "selection": selection_of(detector)}
+    making["temperature"] = detector.temperature
     # A detector that nothing proves to be the one of an earlier run is scored again.
     trusted = detector.identity is not None and not options.rerun
     if trusted:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.results import Result, calibrated_ece, read_result, result_of
 from cnndetect.bench.selection import Choice
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
@@ -185,16 +185,18 @@ def check_same_images(run: Run, other: Run) -> None:
         raise DataError(f"{run.path} and {other.path} were not made from the same images. Run the older one again.")
 
 
-def keep(path: Path, scores: Scores, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()) -> tuple[Result, Scores]:
+def keep(
+    path: Path, scores: Scores, *, draws: int, seed: int, selection: tuple[Choice, ...] = (), temperature: float | None = None
+) -> tuple[Result, Scores]:
     """Write scores and their figures."""
     scores.save(path.with_suffix(".npz"))
-    result = result_of(scores, draws=draws, seed=seed, selection=selection)
+    result = result_of(scores, draws=draws, seed=seed, selection=selection, temperature=temperature)
     result.save(path)
     return result, scores
 
 
 def finished(
-    path: Path, provenance: Provenance, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()
+    path: Path, provenance: Provenance, *, draws: int, seed: int, selection: tuple[Choice, ...] = (), temperature: float | None = None
 ) -> tuple[Result, Scores] | None:
     """Result and scores of the same provenance, or None; figures are made again where only the intervals differ."""
     scores = _scores_of(path, provenance)
@@ -205,23 +207,31 @@ def finished(
     except DataError:
         result = None
     if result is None or (result.draws, result.intervals) != (draws, METHOD) or result.provenance != scores.provenance:
-        result = result_of(scores, draws=draws, seed=seed, selection=selection)
+        result = result_of(scores, draws=draws, seed=seed, selection=selection, temperature=temperature)
         result.save(path)
-    elif result.selection != selection:
-        result = msgspec.structs.replace(result, selection=selection)
+    elif (result.selection, result.ece_calibrated) != (selection, error := calibrated_ece(scores, temperature)):
+        result = msgspec.structs.replace(result, selection=selection, ece_calibrated=error)
         result.save(path)
     return result, scores
 
 
 def adopted(
-    twin: Path, title: str, path: Path, provenance: Provenance, *, draws: int, seed: int, selection: tuple[Choice, ...] = ()
+    twin: Path,
+    title: str,
+    path: Path,
+    provenance: Provenance,
+    *,
+    draws: int,
+    seed: int,
+    selection: tuple[Choice, ...] = (),
+    temperature: float | None = None,
 ) -> tuple[Result, Scores] | None:
     """The same images under another suite's title: its scores, kept here too; None where there are none."""
     scores = _scores_of(twin, msgspec.structs.replace(provenance, suite=title))
     if scores is None:
         return None
     moved = msgspec.structs.replace(provenance, backend=scores.provenance.backend)
-    return keep(path, replace(scores, provenance=moved), draws=draws, seed=seed, selection=selection)
+    return keep(path, replace(scores, provenance=moved), draws=draws, seed=seed, selection=selection, temperature=temperature)
 
 
 def _scores_of(path: Path, provenance: Provenance) -> Scores | None:

@@ -15,11 +15,12 @@ from cnndetect.files import plain
 from cnndetect.metrics.intervals import Interval
 
 if TYPE_CHECKING:
+    from cnndetect.bench.results import Result
     from cnndetect.bench.run import Benchmark
 
 INTERVALS = (
     "Percent, with 95 % intervals over photographs; [-] where there are too few of them, see docs/numbers.md. "
-    "* at the threshold frozen on validation."
+    "* at the threshold and, for ECE, the temperature frozen on validation."
 )
 
 STYLES = ("github", "latex", "csv", "json")
@@ -39,9 +40,9 @@ COLUMNS = {
 
 def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
     """One row per test set, the macro mean as headline below. In percent; style: github, latex or html."""
-    head = ["test set", *COLUMNS.values(), "real/fake", "failed"]
+    head = ["test set", *COLUMNS.values(), "ECE*", "real/fake", "failed"]
     rows: list[list[object]] = [
-        [r.test_set, *(percent(getattr(r.metrics, name)) for name in COLUMNS), f"{r.n_real}/{r.n_fake}", r.n_failed]
+        [r.test_set, *(percent(getattr(r.metrics, name)) for name in COLUMNS), _calibrated(r), f"{r.n_real}/{r.n_fake}", r.n_failed]
         for r in benchmark.results
     ]
     empty: list[object] = [""] * (len(head) - 2)
@@ -99,6 +100,7 @@ def as_plain(benchmark: Benchmark) -> dict:
                 "protocol": r.protocol,
                 "degradation": r.degradation,
                 "threshold_logit": r.threshold_logit,
+                "ece_calibrated": r.ece_calibrated,
                 "selection": plain(r.selection),
                 "metrics": plain(r.metrics),
             }
@@ -117,6 +119,10 @@ def condition_of(benchmark: Benchmark) -> str:
     first = benchmark.results[0]
     degraded = "" if first.degradation == "none" else f", degradation {first.degradation}"
     return f"{benchmark.suite}, protocol {first.protocol}{degraded}"
+
+
+def _calibrated(result: Result) -> str:
+    return "-" if result.ece_calibrated is None else f"{100 * result.ece_calibrated:.1f}"
 
 
 def _title(benchmark: Benchmark) -> str:

@@ -21,7 +21,6 @@ bench = Verbs(
         "robustness": (f"{_HERE}:robustness", "average precision and shifts under degradations"),
         "stability": (f"{_HERE}:stability", "share of images whose verdict turns when they are delivered again"),
         "alarms": (f"{_HERE}:alarms", "share of real photographs called fake"),
-        "calibration": (f"{_HERE}:calibration", "calibration error of stored scores, before and after calibration"),
     },
     default="run",
     also={"paired": "compare"},
@@ -208,26 +207,3 @@ def alarms(
         )  # fmt: skip
     shared.print_json([asdict(row) for row in rows]) if as_json else click.echo(as_text(rows))
     return FAILED if any(row.failed for row in rows) else DONE
-
-
-@click.command()
-@shared.detector()
-@shared.results(_SHIPPED)
-@shared.protocol
-@shared.as_json
-def calibration(detectors: tuple[str, ...], results: Path | None, protocol: str, as_json: bool) -> None:
-    """Print the expected calibration error of stored scores before and after calibration; nothing is scored."""
-    from tabulate import tabulate
-
-    from cnndetect.bench.calibration import calibration_rows
-    from cnndetect.detectors.registry import load
-    from cnndetect.paths import reference_results_root
-
-    for name in detectors or (None,):
-        detector = load(name, device="cpu")
-        rows = [asdict(row) for row in calibration_rows(detector, results or reference_results_root(), protocol=protocol)]
-        if as_json:
-            shared.print_json({"detector": detector.name, "protocol": protocol, "sets": rows})
-        else:
-            head = f"{detector.name}\n\n" if len(detectors) > 1 else ""
-            click.echo(head + tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f"))

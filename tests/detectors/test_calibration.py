@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from scipy.special import expit
 
 import cnndetect
-from cnndetect.bench.calibration import calibration_rows
+from cnndetect.bench.results import read_result
 from cnndetect.bench.run import benchmark
 from cnndetect.cli.main import main as cnndetect_main
 from cnndetect.data.folders import scan
@@ -32,10 +33,6 @@ from cnndetect.metrics.calibration import calibrate, fit_calibration, fit_temper
 
 def main(words: list[str]) -> int:
     return cnndetect_main(["detectors", "calibrate", *words])
-
-
-def bench_calibration(words: list[str]) -> int:
-    return cnndetect_main(["bench", "calibration", *words])
 
 
 def fuse(words: list[str]) -> int:
@@ -253,7 +250,7 @@ def test_a_fusion_is_fitted_on_stored_logits_and_loads_as_a_detector(
     assert fuse([str(files[0]), "--val", str(val), "--out", str(out)]) == 2
 
 
-def test_the_bench_keeps_a_fusion_and_tells_the_error_before_and_after(
+def test_the_bench_tells_the_calibration_error_before_and_after(
     val: Path, files: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "mine.safetensors"
@@ -261,14 +258,11 @@ def test_the_bench_keeps_a_fusion_and_tells_the_error_before_and_after(
     assert main([str(file), "--val", str(val), "--write", "--device", "cpu"]) == 0
     capsys.readouterr()
     made = benchmark(file, val, draws=0, results=tmp_path / "results", device="cpu")
-    detector = cnndetect.load(file, device="cpu")
-    rows = calibration_rows(detector, tmp_path / "results")
-    assert [row.test_set for row in rows] == [result.test_set for result in made.results]
-    for row, result in zip(rows, made.results, strict=True):
-        assert row.ece_before == pytest.approx(result.metrics.ece.value)
-        assert row.accuracy_real == pytest.approx(result.metrics.accuracy_real_fitted.value)
-    assert np.mean([row.ece_after for row in rows]) < np.mean([row.ece_before for row in rows])
-    assert bench_calibration(["--detector", str(file), "--results", str(tmp_path / "results"), "--json"]) == 0
-    assert [row["ece_after"] for row in json.loads(capsys.readouterr().out)["sets"]] == [row.ece_after for row in rows]
-    assert bench_calibration(["--detector", str(file), "--results", str(tmp_path / "none")]) == 1
-    assert "has no scores of these weights" in capsys.readouterr().err
+    assert made.results[0].ece_calibrated is not None
+    assert np.mean([result.ece_calibrated for result in made.results]) < np.mean([result.metrics.ece.value for result in made.results])
+    assert "ECE*" in made.table() and f"{100 * made.results[0].ece_calibrated:.1f}" in made.table()
+    # Scores that were made before the fit learn it without being made again.
+    path = next((tmp_path / "results").rglob("*.json"))
+    msgspec.structs.replace(read_result(path), ece_calibrated=None).save(path)
+    again = benchmark(file, val, draws=0, results=tmp_path / "results", device="cpu")
+    assert again.results[0].ece_calibrated == made.results[0].ece_calibrated
