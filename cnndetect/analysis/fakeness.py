@@ -18,7 +18,8 @@ from cnndetect.analysis.audit.pixels import STATISTICS, global_statistics
 from cnndetect.data.folders import Sample, scan
 from cnndetect.errors import CnndetectError, DataError
 from cnndetect.images import to_rgb_array
-from cnndetect.metrics.intervals import DRAWS, Interval, correlation_interval
+from cnndetect.metrics.intervals import DRAWS, Interval
+from cnndetect.metrics.shares import correlation_interval
 from cnndetect.progress import bar
 from cnndetect.scoring.scores import Scores
 

@@ -6,7 +6,7 @@ gives its interval (``bounds``). Where a class rests on too few photographs ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -23,6 +23,7 @@ from cnndetect.metrics.bounds import (
     unseen_share,
 )
 from cnndetect.metrics.deletion import Deletions, SetScores, photographs
+from cnndetect.metrics.operating import tpr_changes
 from cnndetect.metrics.point import Ranking, average_precision_of, figures, rank
 
 # Written into every result; another text means that the intervals are to be made again.
@@ -32,6 +33,7 @@ THREADS = 2
 
 # A threshold that lets a share p of the reals pass is known from so many photographs on: ln(0.025) / ln(1 - p).
 LEAST_AT_FPR = {"tpr_at_fpr_1": 368, "tpr_at_fpr_5": 72}
+RATES = {"tpr_at_fpr_1": 0.01, "tpr_at_fpr_5": 0.05}
 
 _NAN = float("nan")
 
@@ -99,7 +101,10 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
     changes = np.array(list(value.values())) - np.array(left).reshape(len(left), len(value))
     reached = {label: np.isin(groups, deletions.members[0][scores.labels == label]) for label in (0, 1)}
     counts = {label: photographs(scores.clusters[scores.labels == label]) for label in (0, 1)}
-    found = [_figure(name, number, changes[:, place], reached, counts, scores.labels) for place, (name, number) in enumerate(value.items())]
+    found = [
+        tpr_interval(scores, name, number) if name in RATES else _figure(name, number, changes[:, place], reached, counts, scores.labels)
+        for place, (name, number) in enumerate(value.items())
+    ]
     return SetMetrics(*found)
 
 
@@ -229,22 +234,17 @@ def paired_difference(labels, logits_a, logits_b, *, clusters=None, draws: int =
     return a.minus(b)
 
 
-def correlation_interval(statistic: Callable[[np.ndarray], float], clusters, *, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """A correlation with its interval, on Fisher's scale. statistic: of whole numbers [N], how often each image counts.
-
-    clusters: [N] names of photographs.  draws=0 gives the value alone.
-
-    >>> correlation_interval(lambda times: 0.5, ["a", "b", "c"]).value
-    0.5
-    """
-    names = np.asarray(clusters)
-    value = float(statistic(np.ones(len(names), dtype=np.int64)))
-    if not draws or photographs(names) < LEAST_PHOTOGRAPHS:
+def tpr_interval(scores: SetScores, name: str, value: float) -> Interval:
+    """TPR at a fixed FPR with its interval: of RATES by name, from what photographs contribute to it (``operating``)."""
+    labels = np.asarray(scores.labels)
+    counts = [photographs(scores.clusters[labels == label]) for label in (0, 1)]
+    if np.isnan(value) or min(counts) < LEAST_PHOTOGRAPHS or counts[0] < LEAST_AT_FPR[name]:
         return Interval(value, _NAN, _NAN)
-    members = Deletions([SetScores(np.zeros(len(names)), np.zeros(len(names)), names)], seed=seed).members[0]
-    left = [float(statistic((members != group).astype(np.int64))) for group in np.unique(members)]
-    low, high = fraction_bounds((1 + value) / 2, (value - np.array(left)) / 2)
-    return Interval(value, 2 * low - 1, 2 * high - 1)
+    if value in (0, 1):
+        unseen = unseen_share(min(counts))
+        return Interval(value, *((0.0, unseen) if value == 0 else (1 - unseen, 1.0)))
+    changes = tpr_changes(labels, scores.logits, scores.clusters, RATES[name])
+    return Interval(value, *proportion_bounds(value, changes, int((labels == 1).sum()), min(counts)))
 
 
 def _figure(
@@ -254,9 +254,7 @@ def _figure(
     of_real, of_fake = name.startswith("accuracy_real"), name.startswith("accuracy_fake")
     classes = [0] if of_real else [1] if of_fake else [0, 1]
     count = min(counts[label] for label in classes)
-    least = max(LEAST_PHOTOGRAPHS, LEAST_AT_FPR.get(name, 0))
-    known = counts[0] if name in LEAST_AT_FPR else count
-    if np.isnan(value) or count < LEAST_PHOTOGRAPHS or known < least or not len(changes):
+    if np.isnan(value) or count < LEAST_PHOTOGRAPHS or not len(changes):
         return Interval(value, _NAN, _NAN)
     if value == 1:
         return Interval(value, perfect_average_precision(count, float(labels.mean())) if name == "ap" else 1 - unseen_share(count), 1.0)
@@ -265,8 +263,7 @@ def _figure(
     changes = changes[np.any([reached[label] for label in classes], axis=0)]
     if name in ("ap", "auc", "ece"):
         return Interval(value, *fraction_bounds(value, changes))
-    images = [label for label in classes if name not in LEAST_AT_FPR or label == 1]
-    return Interval(value, *proportion_bounds(value, changes, int(np.isin(labels, images).sum()), count))
+    return Interval(value, *proportion_bounds(value, changes, int(np.isin(labels, classes).sum()), count))
 
 
 def _ranked(sets: Sequence[SetScores]) -> list[Ranking]:

@@ -1,13 +1,15 @@
-"""Shares of images and medians of what was measured on them, with 95 % intervals over photographs."""
+"""Shares of images, and medians and correlations of what was measured on them, with 95 % intervals over photographs."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnndetect.metrics.bounds import LEAST_PHOTOGRAPHS, proportion_bounds, spread, unseen_share
-from cnndetect.metrics.deletion import photographs
-from cnndetect.metrics.intervals import Interval
+from cnndetect.metrics.bounds import LEAST_PHOTOGRAPHS, fraction_bounds, proportion_bounds, spread, unseen_share
+from cnndetect.metrics.deletion import Deletions, SetScores, photographs
+from cnndetect.metrics.intervals import DRAWS, Interval
 
 _NAN = float("nan")
 
@@ -73,3 +75,21 @@ def difference_interval(a: Interval, b: Interval) -> Interval:
     low = value - np.hypot(a.value - a.low, b.high - b.value)
     high = value + np.hypot(a.high - a.value, b.value - b.low)
     return Interval(float(value), float(low), float(high))
+
+
+def correlation_interval(statistic: Callable[[np.ndarray], float], clusters, *, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """A correlation with its interval, on Fisher's scale. statistic: of whole numbers [N], how often each image counts.
+
+    clusters: [N] names of photographs.  draws=0 gives the value alone.
+
+    >>> correlation_interval(lambda times: 0.5, ["a", "b", "c"]).value
+    0.5
+    """
+    names = np.asarray(clusters)
+    value = float(statistic(np.ones(len(names), dtype=np.int64)))
+    if not draws or photographs(names) < LEAST_PHOTOGRAPHS:
+        return Interval(value, _NAN, _NAN)
+    members = Deletions([SetScores(np.zeros(len(names)), np.zeros(len(names)), names)], seed=seed).members[0]
+    left = [float(statistic((members != group).astype(np.int64))) for group in np.unique(members)]
+    low, high = fraction_bounds((1 + value) / 2, (value - np.array(left)) / 2)
+    return Interval(value, 2 * low - 1, 2 * high - 1)
