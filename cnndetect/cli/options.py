@@ -45,7 +45,7 @@ class Names(click.ParamType):
 
 
 def detector(help: str = "repeatable (default: the bundled one)") -> Decorator:
-    return click.option("--detector", "detectors", multiple=True, metavar="NAME|FILE|MODULE:FACTORY", help=help)
+    return click.option("--detector", "detectors", multiple=True, metavar="NAME|FILE|hf://USER/REPO|MODULE:FACTORY", help=help)
 
 
 def suite(default: str | None = "mini") -> Decorator:

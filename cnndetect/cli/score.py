@@ -55,7 +55,7 @@ examples:
 @shared.as_json
 @click.option("--csv", "table", type=shared.FILE, metavar="FILE", help="also write path, fakeness, logit, label, error")
 @click.option("--explain", type=shared.FILE, metavar="OUT.png", help="of one image: also draw where its logit comes from")
-@click.option("--detector", metavar="NAME|FILE|MODULE:FACTORY", help="default: the bundled one")
+@click.option("--detector", metavar="NAME|FILE|hf://USER/REPO|MODULE:FACTORY", help="default: the bundled one")
 @shared.device
 @shared.backend
 @shared.precision
