@@ -36,7 +36,7 @@ LOGITS = 1e-3
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found. files: results that were read.  problems, notes: one line each; a row with a problem is not merged."""
+    """files: how many results were read.  problems, notes: one line each; a row with a problem should not be merged."""
 
     files: int
     problems: tuple[str, ...]

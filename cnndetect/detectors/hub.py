@@ -1,7 +1,7 @@
-"""A detector as a folder of safetensors and records that can be shared, and such folders on the Hugging Face Hub.
+"""Saves detectors as folders of safetensors and records, loads such folders, and exchanges them with the Hugging Face Hub.
 
-``cnndetect.json`` names the record and the SHA-256 of every file. What a folder holds is data alone: tensors and JSON, of an
-architecture that this package has. Nothing in it is run.
+``cnndetect.json`` lists every file with its SHA-256 and names the record. A folder holds only tensors and JSON, of an architecture
+that this package has, and nothing in it is run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Saved:
 
 
 def is_saved(text: str) -> bool:
-    """Whether a detector's name is that of a saved folder, here or on the Hub.
+    """Whether the text names a saved folder: a local one, or one on the Hub.
 
     >>> is_saved("hf://user/repo"), is_saved("npr")
     (True, False)
@@ -62,7 +62,7 @@ def is_saved(text: str) -> bool:
 
 
 def saved_name(text: str) -> str:
-    """The name of a saved detector: USER/REPO on the Hub, that of its record where the folder is here.
+    """The name of a saved detector: USER/REPO on the Hub, the name in its record for a local folder.
 
     >>> saved_name("hf://user/repo@main")
     'user/repo'
@@ -71,10 +71,10 @@ def saved_name(text: str) -> str:
 
 
 def open_saved(text: str) -> Saved:
-    """The files of a saved detector, fetched where they are not here yet, and checked.
+    """The checked files of a saved detector, fetched from the Hub if they are not in its cache.
 
     text: a folder, or hf://USER/REPO[@REVISION]. What was fetched once is found again without a network, below HF_HOME.
-    Raises WeightsError for a folder that is none or was changed, DownloadError.
+    Raises WeightsError for a folder of another kind or one that was changed, DownloadError.
     """
     folder = _fetched(text) if text.startswith(SCHEME) else Path(text)
     manifest = _manifest(folder)
@@ -108,7 +108,7 @@ def save_detector(detector: str | Path, folder: str | Path) -> Path:
             raise WeightsError(f"{file} is no safetensors file that is here. Make one with: cnndetect detectors pack {file} TARGET")
     others = [file.with_suffix(".json") for file in files[1:] if file.with_suffix(".json").is_file()]
     target.mkdir(parents=True, exist_ok=True)
-    (target / MANIFEST).unlink(missing_ok=True)  # last in, first out: without it the folder is none
+    (target / MANIFEST).unlink(missing_ok=True)  # removed first and written last: a folder without it is not a saved detector
     for file in [*files, *others]:
         _copy(file, target / file.name)
     record.save(target)
@@ -121,7 +121,7 @@ def save_detector(detector: str | Path, folder: str | Path) -> Path:
 
 
 def push_detector(detector: str | Path, repo: str, *, private: bool = False) -> str:
-    """Send a detector to the model repository USER/REPO of the Hub, which is made where there is none, and return its address.
+    """Send a detector to the model repository USER/REPO of the Hub, which is created if missing, and return its address.
 
     detector: see ``save_detector``, or a folder that it wrote, whose model card may have been edited. HF_TOKEN or the token of
     ``hf auth login``, and HF_ENDPOINT are honoured.  Raises ProtocolError, WeightsError, DownloadError.
@@ -175,7 +175,7 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _check_members(weights: Path, files: Mapping[str, str]) -> None:
-    """A sum from elsewhere may name nothing but tensors that came with it."""
+    """A fusion from elsewhere may only use weights that came with it: another name could import code."""
     members = [member.detector for member in read_fusion(weights).members]
     strange = [name for name in members if name not in files or not name.endswith(".safetensors")]
     if strange or not weights.stem.endswith(FUSION):
