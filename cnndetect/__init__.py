@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnndetect.bench.run import benchmark
     from cnndetect.bench.suites import list_suites
+    from cnndetect.bulk.run import score_dataset
     from cnndetect.detectors.registry import list_detectors, load
     from cnndetect.scoring import score
 
-__all__ = ["benchmark", "list_detectors", "list_suites", "load", "score"]
+__all__ = ["benchmark", "list_detectors", "list_suites", "load", "score", "score_dataset"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -23,6 +24,7 @@ _HOMES = {
     "list_suites": "cnndetect.bench.suites",
     "load": "cnndetect.detectors.registry",
     "score": "cnndetect.scoring",
+    "score_dataset": "cnndetect.bulk.run",
 }
 
 

@@ -25,6 +25,7 @@ FLOORS = {
     "zoo": 4,
     "backends": 5,
     "scoring": 6,
+    "bulk": 7,
     "fitting": 7,
     "train": 7,
     "bench": 7,

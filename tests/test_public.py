@@ -11,7 +11,7 @@ import pytest
 
 import cnndetect
 
-NAMES = ["benchmark", "list_detectors", "list_suites", "load", "score"]
+NAMES = ["benchmark", "list_detectors", "list_suites", "load", "score", "score_dataset"]
 
 # Each order starts with no module of the package; says what score gave, and whether it is still the function itself.
 ORDERS = """

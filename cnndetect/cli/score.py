@@ -1,4 +1,4 @@
-"""``cnndetect score``: images, folders and patterns; a line each, JSON or CSV."""
+"""``cnndetect score``: images, folders and patterns; a line each, JSON or CSV. With --out: in bulk (bulk.py)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ examples:
   cnndetect score holiday-photos/ --sort --csv scores.csv
   cnndetect score 'shots/*.png' folder/ --json --detector my.pth --device cuda
   curl -s URL | cnndetect score -
-  cnndetect score photo.jpg --explain where.png"""
+  cnndetect score photo.jpg --explain where.png
+  cnndetect score --engine ray s3://bucket/shards --out scores"""
 )
 @click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER|PATTERN|-...")
 @click.option("--logit", "as_logit", is_flag=True, help="print the logit instead of the fakeness")
@@ -60,11 +61,25 @@ examples:
 @shared.backend
 @shared.precision
 @click.option("--batch-size", type=shared.Count(), default=32, help="images of equal size at once (default: 32)")
+@click.option("--out", metavar="DIR", help="in bulk: write Parquet files, resume, take tars, Parquet and fsspec addresses too")
+@click.option("--engine", type=click.Choice(["local", "ray"]), help="of --out: this process, or a Ray cluster (default: local)")
+@click.option("--workers", type=shared.Count(), help="of --engine ray: tasks at once (default: one per core or GPU)")
+@click.option("--part", "images_per_part", type=shared.Count(), default=512, help="of --out: images of a file (default: 512)")
+@click.option("--column", metavar="NAME", help="of --out: the images of a Parquet file (default: image, bytes, jpg, ...)")
 def score(
     paths: tuple[str, ...], as_logit: bool, is_calibrated: bool, threshold: float | None, sort: bool, as_json: bool, table: Path | None,
     explain: Path | None, detector: str | None, device: str | None, backend: str, precision: str, batch_size: int,
+    out: str | None, engine: str | None, workers: int | None, images_per_part: int, column: str | None,
 ) -> int:  # fmt: skip
     """Score images for traces of CNN generators, at their native size."""
+    if out is not None or engine is not None:
+        from cnndetect.cli.bulk import score_in_bulk
+
+        unusable = {"logit": as_logit, "calibrated": is_calibrated, "threshold": threshold, "sort": sort, "csv": table, "explain": explain}
+        return score_in_bulk(
+            paths, out, engine=engine, as_json=as_json, unusable=unusable, detector=detector, device=device, backend=backend,
+            precision=precision, batch_size=batch_size, workers=workers, images_per_part=images_per_part, column=column,
+        )  # fmt: skip
     # What can be misspelt comes before the network.
     images = find_images(paths)
     if explain and (len(images) != 1 or explain.suffix.lower() not in PICTURES or not explain.resolve().parent.is_dir()):
