@@ -20,6 +20,9 @@ FAMILY_ORDER = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan",
 
 MINI, MINI_VERSION = "mini", 3
 
+# Generators that others trained, built by the user into the data folder: cnndetect zoo public.
+PUBLIC, PUBLIC_VERSION = "public", 1
+
 
 @dataclass(frozen=True)
 class TestSet:
@@ -68,7 +71,8 @@ def family_rank(name: str) -> tuple[int, str]:
 
 def list_suites() -> list[str]:
     """Names of the suites that are installed, whole."""
-    return ([MINI] if _test_sets(mini_root()) else []) + [name for name, facts in SUITES.items() if not _absent(facts)] + _present_rows()
+    embedded = [MINI] if _test_sets(mini_root()) else []
+    return embedded + _built_here() + [name for name, facts in SUITES.items() if not _absent(facts)] + _present_rows()
 
 
 def find_suites(name: str | Path) -> list[Suite]:
@@ -79,11 +83,12 @@ def find_suites(name: str | Path) -> list[Suite]:
     """
     if str(name) == "all":
         # The embedded suite comes with the package: where it is missing, that is an error.
-        return (
-            [_mini()] + [_official(facts) for facts in SUITES.values() if not _absent(facts)] + [_of_row(name) for name in _present_rows()]
-        )
+        released = [_official(facts) for facts in SUITES.values() if not _absent(facts)]
+        return [_mini()] + [_public() for _ in _built_here()] + released + [_of_row(name) for name in _present_rows()]
     if str(name) == MINI:
         return [_mini()]
+    if str(name) == PUBLIC and not packs.exists(Path(name)):
+        return [_public()]
     if str(name) in SUITES:
         return [_official(SUITES[str(name)])]
     if str(name).startswith(SCHEME):
@@ -93,10 +98,10 @@ def find_suites(name: str | Path) -> list[Suite]:
     if str(name) in set_rows() and not packs.exists(path):
         return [_of_row(str(name))]
     if not packs.exists(path):
-        near = difflib.get_close_matches(str(name), ["all", MINI, *SUITES, *set_rows()], n=1)
+        near = difflib.get_close_matches(str(name), ["all", MINI, PUBLIC, *SUITES, *set_rows()], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise LayoutError(
-            f"There is no suite {str(name)!r} and no such folder.{hint} Expected all, {MINI}, {', '.join(SUITES)}, or a folder with "
+            f"There is no suite {str(name)!r} and no such folder.{hint} Expected all, {MINI}, {PUBLIC}, {', '.join(SUITES)}, or a folder with "
             f"{REAL}/ and {FAKE}/; or a test set of the catalogue: {', '.join(set_rows())}."
         )
     return [Suite(_plain(path.resolve().name), 0, _found(path))]
@@ -124,6 +129,17 @@ def _mini() -> Suite:
     if not root.exists():
         raise LayoutError(f"The suite {MINI} is not installed (looked in {root}). Get it with: {GET_MINI}")
     return Suite(MINI, MINI_VERSION, _found(root))
+
+
+def _built_here() -> list[str]:
+    return [PUBLIC] if _test_sets(data_root() / PUBLIC) else []
+
+
+def _public() -> Suite:
+    root = data_root() / PUBLIC
+    if not _built_here():
+        raise LayoutError(f"The suite {PUBLIC} is not in {root} (see CNNDETECT_DATA). Build it with: cnndetect zoo public --photos DIR")
+    return Suite(PUBLIC, PUBLIC_VERSION, tuple(TestSet(one.name, one.root, PUBLIC) for one in _found(root)))
 
 
 def _official(facts: SuiteFacts) -> Suite:

@@ -26,6 +26,7 @@ zoo = Verbs(
         "build-suite": (f"{_HERE}:build_suite", "write a suite: train what is missing, then one test set per family"),
         "pack": (f"{_HERE}:pack", "write a generator with one byte per weight, half the size"),
         "distance": (f"{_HERE}:distance", "Frechet distance of every test set of a suite to its reals, with a floor"),
+        "public": ("cnndetect.cli.public:public", "build the suite public with generators that others trained"),
         "sheet": (f"{_HERE}:sheet", "a contact sheet of a test set: reals above, fakes below"),
     },
     help="Train small generators on photographs and build test sets with them.",
