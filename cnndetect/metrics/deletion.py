@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Beyond so many clusters they leave in so many groups (the delete-a-group jackknife); the groups are dealt at random.
+from cnndetect.errors import MetricError
+
+# Beyond so many clusters they leave in so many groups (the delete-a-group jackknife), dealt at random; average precision then takes
+# its changes from ``influence``, where every photograph counts for itself.
 GROUPS = 500
 
 
@@ -28,12 +31,10 @@ class Deletions:
     """Groups of clusters over some test sets. members: of each set, the group of every image: [N].  count: of groups."""
 
     def __init__(self, sets: Sequence[SetScores], *, seed: int = 0):
-        names = np.concatenate([np.asarray(s.clusters) for s in sets])
-        # Sorted names: the order of the images does not matter.
-        unique, inverse = np.unique(names, return_inverse=True)
-        place = self._deal(sets, inverse, len(unique), seed)
+        members, count = photograph_numbers(sets)
+        place = self._deal(sets, np.concatenate(members), count, seed)
         self.labels = [np.asarray(s.labels) for s in sets]
-        self.members = np.split(place[inverse], np.cumsum([len(s.labels) for s in sets])[:-1])
+        self.members = [place[one] for one in members]
         self.count = int(place.max()) + 1
 
     def weights(self, column: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -74,6 +75,13 @@ class Deletions:
         return place
 
 
+def photograph_numbers(sets: Sequence[SetScores]) -> tuple[list[np.ndarray], int]:
+    """The number of every image's photograph, [N] for each set, and how many photographs there are over all sets."""
+    # Sorted names: the order of the images does not matter.
+    unique, inverse = np.unique(np.concatenate([np.asarray(s.clusters) for s in sets]), return_inverse=True)
+    return np.split(inverse, np.cumsum([len(s.labels) for s in sets])[:-1]), len(unique)
+
+
 def photographs(clusters: np.ndarray) -> float:
     """How many photographs a class rests on, each by its share of the images: 1 / sum of squared shares.
 
@@ -82,3 +90,20 @@ def photographs(clusters: np.ndarray) -> float:
     """
     counts = np.unique(clusters, return_counts=True)[1]
     return float(len(clusters) ** 2 / np.sum(counts**2)) if len(counts) else 0.0
+
+
+def as_set(labels, logits, clusters) -> SetScores:
+    """Scores of one test set; None for clusters makes every image its own. Raises MetricError for unequal lengths."""
+    y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
+    if clusters is None:
+        clusters = one_each(y, x)
+    if len(clusters) != len(y):
+        raise MetricError(f"Got {len(clusters)} clusters for {len(y)} images. Expected one each.")
+    return SetScores(y, x, np.asarray(clusters))
+
+
+def one_each(*columns) -> np.ndarray:
+    """Every image its own cluster, named by its place in the sorted columns: the order of the inputs does not matter."""
+    clusters = np.empty(len(columns[0]), dtype=np.int64)
+    clusters[np.lexsort(columns)] = np.arange(len(clusters))
+    return clusters

@@ -22,7 +22,8 @@ from cnndetect.metrics.bounds import (
     spread,
     unseen_share,
 )
-from cnndetect.metrics.deletion import Deletions, SetScores, photographs
+from cnndetect.metrics.deletion import GROUPS, Deletions, SetScores, as_set, one_each, photograph_numbers, photographs
+from cnndetect.metrics.influence import average_precision_influence
 from cnndetect.metrics.operating import tpr_changes
 from cnndetect.metrics.point import Ranking, average_precision_of, figures, rank
 
@@ -30,6 +31,9 @@ from cnndetect.metrics.point import Ranking, average_precision_of, figures, rank
 METHOD = "jackknife over photographs, logit scale, Student's t, corrected for skewness"
 DRAWS = 2000
 THREADS = 2
+
+# More photographs than these are simulated in as many groups: the memory of the draws has a bound.
+MOST_SIMULATED = 4000
 
 # A threshold that lets a share p of the reals pass is known from so many photographs on: ln(0.025) / ln(1 - p).
 LEAST_AT_FPR = {"tpr_at_fpr_1": 368, "tpr_at_fpr_5": 72}
@@ -83,7 +87,7 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
     >>> set_metrics([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0]).ap
     Interval(value=1.0, low=nan, high=nan)
     """
-    scores = _as_set(labels, logits, clusters)
+    scores = as_set(labels, logits, clusters)
     ranking = rank(scores.labels, scores.logits)
     value = asdict(figures(ranking, threshold=threshold))
     if not draws:
@@ -101,11 +105,17 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
     changes = np.array(list(value.values())) - np.array(left).reshape(len(left), len(value))
     reached = {label: np.isin(groups, deletions.members[0][scores.labels == label]) for label in (0, 1)}
     counts = {label: photographs(scores.clusters[scores.labels == label]) for label in (0, 1)}
-    found = [
-        tpr_interval(scores, name, number) if name in RATES else _figure(name, number, changes[:, place], reached, counts, scores.labels)
+    found = {
+        name: tpr_interval(scores, name, number)
+        if name in RATES
+        else _figure(name, number, changes[:, place], reached, counts, scores.labels)
         for place, (name, number) in enumerate(value.items())
-    ]
-    return SetMetrics(*found)
+    }
+    (members,), photos = photograph_numbers([scores])
+    if photos > GROUPS:
+        every = {label: np.ones(photos, dtype=bool) for label in (0, 1)}
+        found["ap"] = _figure("ap", value["ap"], _changes(members, photos, ranking, scores.labels), every, counts, scores.labels)
+    return SetMetrics(**found)
 
 
 @dataclass(frozen=True)
@@ -157,10 +167,12 @@ class Jackknife:
 
     def simulated(self, draws: int, seed: int = 0) -> np.ndarray:
         """The mean as it might have come out on other photographs: [draws]. Equal seeds give equal photographs."""
-        signs = np.random.default_rng(seed).normal(size=(draws, len(self.changes)))
-        found = spread(self.mean_changes)
+        rng, changes = np.random.default_rng(seed), self.mean_changes
+        found = spread(changes)
         wider = found.quantile / 1.96 if found.error else 1.0
-        return float(self.values.mean()) + wider * (signs @ self.mean_changes)
+        if len(changes) > MOST_SIMULATED:
+            changes = np.bincount(rng.integers(MOST_SIMULATED, size=len(changes)), changes, minlength=MOST_SIMULATED)
+        return float(self.values.mean()) + wider * (rng.normal(size=(draws, len(changes))) @ changes)
 
     @property
     def mean_changes(self) -> np.ndarray:
@@ -185,12 +197,22 @@ def jackknife(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -
     fakes = np.array([float(np.mean(s.labels)) for s in sets])
     if not draws:
         return Jackknife(values, np.empty((0, len(sets))), counts, fakes)
+    members, photos = photograph_numbers(sets)
+    if photos > GROUPS:
+        columns = [_changes(members[place], photos, ranking, np.asarray(sets[place].labels)) for place, ranking in enumerate(rankings)]
+        return Jackknife(values, np.column_stack(columns), counts, fakes)
     deletions = Deletions(sets, seed=seed)
     changes = np.full((deletions.count, len(sets)), np.nan)
     for column, ranking in enumerate(rankings):
         for group, weights in deletions.weights(column):
             changes[group, column] = values[column] - average_precision_of(ranking, weights[ranking.order])
     return Jackknife(values, changes, counts, fakes)
+
+
+def _changes(members: np.ndarray, count: int, ranking: Ranking, owner: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """What AP loses without each of ``count`` photographs, to first order: [count], NaN for those without an image here."""
+    lost = np.bincount(members, average_precision_influence(ranking, owner, weights), minlength=count)
+    return np.where(np.bincount(members, minlength=count) > 0, lost, np.nan)
 
 
 def macro_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Interval:
@@ -217,6 +239,10 @@ def pooled_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, s
         return Interval(value, _NAN, _NAN)
     if value >= 1 - 1e-12:
         return Interval(value, perfect_average_precision(min(counts), 0.5), 1.0)
+    (members,), photos = photograph_numbers([everything])
+    if photos > GROUPS:
+        alike = 1 / np.bincount(owner, minlength=2 * len(sets))[owner]
+        return Interval(value, *fraction_bounds(value, _changes(members, photos, ranking, owner, alike)))
     left = [pooled(weights) for _, weights in Deletions([everything], seed=seed).weights(0)]
     return Interval(value, *fraction_bounds(value, value - np.array(left)))
 
@@ -229,8 +255,8 @@ def paired_difference(labels, logits_a, logits_b, *, clusters=None, draws: int =
     Interval(value=0.0, low=0.0, high=0.0)
     """
     if clusters is None:
-        clusters = _one_each(labels, logits_a, logits_b)
-    a, b = (jackknife([_as_set(labels, logits, clusters)], draws=draws, seed=seed) for logits in (logits_a, logits_b))
+        clusters = one_each(labels, logits_a, logits_b)
+    a, b = (jackknife([as_set(labels, logits, clusters)], draws=draws, seed=seed) for logits in (logits_a, logits_b))
     return a.minus(b)
 
 
@@ -270,19 +296,3 @@ def _ranked(sets: Sequence[SetScores]) -> list[Ranking]:
     if not sets:
         raise MetricError("Got no test sets. Expected at least one.")
     return [rank(s.labels, s.logits) for s in sets]
-
-
-def _as_set(labels, logits, clusters) -> SetScores:
-    y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
-    if clusters is None:
-        clusters = _one_each(y, x)
-    if len(clusters) != len(y):
-        raise MetricError(f"Got {len(clusters)} clusters for {len(y)} images. Expected one each.")
-    return SetScores(y, x, np.asarray(clusters))
-
-
-def _one_each(*columns) -> np.ndarray:
-    """Every image its own cluster, named by its place in the sorted columns: the order of the inputs does not matter."""
-    clusters = np.empty(len(columns[0]), dtype=np.int64)
-    clusters[np.lexsort(columns)] = np.arange(len(clusters))
-    return clusters

@@ -10,8 +10,9 @@ import pytest
 from scipy.stats import norm
 
 from cnndetect.errors import MetricError
-from cnndetect.metrics import Figures, average_precision, bounds, deletion, intervals, resampling
+from cnndetect.metrics import Figures, average_precision, bounds, deletion, influence, intervals, operating, shares
 from cnndetect.metrics.bounds import LEAST_PHOTOGRAPHS, unseen_share
+from cnndetect.metrics.influence import average_precision_influence
 from cnndetect.metrics.intervals import (
     Interval,
     SetMetrics,
@@ -22,6 +23,7 @@ from cnndetect.metrics.intervals import (
     pooled_average_precision,
     set_metrics,
 )
+from cnndetect.metrics.point import average_precision_of, rank
 
 
 def scores(seed: int = 0, count: int = 120) -> tuple[np.ndarray, np.ndarray]:
@@ -42,13 +44,43 @@ def test_one_answer_in_any_order_and_with_any_threads(monkeypatch) -> None:
         assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=1e-12, nan_ok=True)
 
 
-def test_groups_stand_for_photographs_where_there_are_many(monkeypatch) -> None:
+def test_many_photographs_count_each_for_itself_in_ap_and_in_groups_elsewhere(monkeypatch) -> None:
     labels, logits = scores(count=1600)
-    every = set_metrics(labels, logits).ap
-    monkeypatch.setattr(deletion, "GROUPS", 80)
-    grouped = set_metrics(labels, logits).ap
-    assert set_metrics(labels, logits).ap == grouped != set_metrics(labels, logits, seed=1).ap
-    assert grouped.high - grouped.low == pytest.approx(every.high - every.low, rel=0.3)
+    one = [SetScores(labels, logits, np.arange(1600) // 2)]
+    found, other = (set_metrics(labels, logits, clusters=one[0].clusters, seed=seed) for seed in (0, 1))
+    assert found.ap == other.ap == jackknife(one).macro and found.auc != other.auc
+    pooled = pooled_average_precision(one)
+    for module in (intervals, deletion):
+        monkeypatch.setattr(module, "GROUPS", 800)
+    every = set_metrics(labels, logits, clusters=one[0].clusters)
+    for name, few, all_, tolerance in (
+        ("ap", found.ap, every.ap, 0.02),
+        ("pooled", pooled, pooled_average_precision(one), 0.02),
+        ("auc", found.auc, every.auc, 0.3),
+    ):
+        assert few.high - few.low == pytest.approx(all_.high - all_.low, rel=tolerance), name
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_influence_of_an_image_is_the_derivative_of_ap(ties: bool) -> None:
+    labels, logits = scores(count=80)
+    logits = logits.round(1) if ties else logits
+    ranking = rank(labels, logits)
+    found, step = average_precision_influence(ranking, labels), 1e-6
+    for image in range(0, 80, 13):
+        weights = np.ones(80)
+        weights[labels == labels[image]] += step / 40
+        weights[image] -= step
+        lost = average_precision_of(ranking, np.ones(80)) - average_precision_of(ranking, weights[ranking.order])
+        assert found[image] == pytest.approx(lost / step, rel=1e-4, abs=1e-7)
+
+
+def test_simulated_ranks_need_no_more_memory_for_more_photographs(monkeypatch) -> None:
+    labels, logits = scores(count=1200)
+    aps = jackknife([SetScores(labels, logits, np.arange(1200))])
+    before = aps.simulated(4000).std()
+    monkeypatch.setattr(intervals, "MOST_SIMULATED", 300)
+    assert aps.simulated(4000).std() == pytest.approx(before, rel=0.2)
 
 
 def test_values_lie_inside_their_intervals_and_draws_zero_gives_none() -> None:
@@ -184,7 +216,7 @@ def test_mistakes_are_named() -> None:
         one.minus(jackknife([SetScores(*scores(), np.arange(120) // 2)]))
 
 
-@pytest.mark.parametrize("module", [bounds, deletion, intervals, resampling])
+@pytest.mark.parametrize("module", [bounds, deletion, influence, intervals, operating, shares])
 def test_examples_run(module) -> None:
     assert doctest.testmod(module).failed == 0
 
