@@ -29,7 +29,7 @@ def seed_spreads(means: Mapping[str, float]) -> dict[str, str]:
         found = _NAME.match(detector)
         if found:
             groups.setdefault(found[1], []).append(detector)
-    cells = {}
+    cells: dict[str, str] = {}
     for names in groups.values():
         values = [means[name] for name in names]
         if len(values) > 1:
