@@ -19,14 +19,22 @@ Run = Callable[[Sequence[str]], list[float]]
 
 def main() -> None:
     """Read {"files": [...]} line by line; print the logits with processor seconds, wall seconds and peak memory."""
-    run = official(**spec) if (spec := json.loads(sys.argv[1])).pop("official") else ours(**spec)
+    run = made(json.loads(sys.argv[1]))
     print(json.dumps({"ready": usage()}), flush=True)
     for line in sys.stdin:
-        files = json.loads(line)["files"]
-        cpu, wall = time.process_time(), time.perf_counter()
-        logits = run(files)
-        found = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall, "logits": logits}
-        print(json.dumps({**found, **usage()}), flush=True)
+        print(json.dumps({**cost(run, json.loads(line)["files"]), **usage()}), flush=True)
+
+
+def made(spec: dict[str, Any]) -> Run:
+    """The way of scoring that a specification describes."""
+    return official(**spec) if spec.pop("official") else ours(**spec)
+
+
+def cost(run: Run, files: Sequence[str]) -> dict[str, Any]:
+    """Score files; their logits with processor and wall seconds."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    logits = run(files)
+    return {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall, "logits": logits}
 
 
 def usage() -> dict[str, float]:

@@ -3,7 +3,8 @@
     python benchmarks/speed/scoring.py --out docs/figures/performance.json
     python benchmarks/speed/scoring.py --detector progan8-npr --sizes 64,224 --way onnxruntime/float32 --out npr.json
 
-Every way of scoring runs in a process of its own. Their repetitions are interleaved, so that all of them meet the same load, and
+Every way of scoring runs in a process of its own, or with --one-process all in this one, which needs a fifth of the memory and
+cannot tell their peaks apart. Their repetitions are interleaved, so that all of them meet the same load, and
 what is compared is processor time, decoding included; the least of the repetitions counts. benchmarks/speed/page.py makes
 docs/performance.md and its plot of the JSON file.
 """
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import contender
 import numpy as np
 from PIL import Image
 
@@ -46,6 +48,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32, help="most images of a size (default: 32, a batch of the official program)")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--one-process", action="store_true", help="all ways in this process; no peak memory")
     parser.add_argument("--no-gemm", action="store_true", help="leave out the limit of the machine")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON; sizes and detectors are added to what it has")
     options = parser.parse_args()
@@ -82,7 +85,7 @@ def measure(content: dict[str, Any], detector: str, options: argparse.Namespace,
             way: {
                 "cpu_s": min(one["cpu_s"] for one in answers) / len(files),
                 "wall_s": min(one["wall_s"] for one in answers) / len(files),
-                "peak_gb": answers[-1]["peak_gb"],
+                "peak_gb": answers[-1].get("peak_gb"),
                 "largest_difference": float(np.abs(np.array(answers[0]["logits"]) - reference).max()),
                 "images": len(files),
             }
@@ -93,29 +96,33 @@ def measure(content: dict[str, Any], detector: str, options: argparse.Namespace,
             ratio = f"{first['cpu_s'] / row['cpu_s']:6.2f}x" if first else ""
             print(
                 f"{loaded.name} {size:>6} px {way:22} {1 / row['cpu_s']:9.2f} images/s of a core {ratio} "
-                f"{row['peak_gb']:5.2f} GB  off by {row['largest_difference']:.1e}",
+                f"{row['peak_gb'] or float('nan'):5.2f} GB  off by {row['largest_difference']:.1e}",
                 flush=True,
             )
         yield size
     for worker in workers.values():
-        worker.stdin.close()  # type: ignore[union-attr]
-        worker.wait()
+        if isinstance(worker, subprocess.Popen):
+            worker.communicate()
 
 
-def start(way: str, detector: str, options: argparse.Namespace) -> subprocess.Popen:
-    """The process of a way."""
+def start(way: str, detector: str, options: argparse.Namespace) -> subprocess.Popen | contender.Run:
+    """The process of a way, or its function."""
     backend, _, precision = way.partition("/")
     spec = {
         "official": way == OFFICIAL, "detector": detector, "backend": backend, "precision": precision, "threads": options.threads,
         "ranges": options.ranges, "code": options.official_code,
     }  # fmt: skip
+    if options.one_process:
+        return contender.made(spec)
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     command = [sys.executable, str(HERE / "contender.py"), json.dumps(spec)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def ready(way: str, worker: subprocess.Popen) -> bool:
+def ready(way: str, worker: subprocess.Popen | contender.Run) -> bool:
     """Wait until a way can be asked; False, with its reason on stderr, where it cannot be had."""
+    if not isinstance(worker, subprocess.Popen):
+        return True
     if worker.stdout and worker.stdout.readline():
         return True
     words = (worker.communicate()[1].strip().splitlines() or ["it ended without a word"])[-1]
@@ -123,8 +130,10 @@ def ready(way: str, worker: subprocess.Popen) -> bool:
     return False
 
 
-def ask(worker: subprocess.Popen, files: list[str]) -> dict[str, Any]:
+def ask(worker: subprocess.Popen | contender.Run, files: list[str]) -> dict[str, Any]:
     """One request, answered."""
+    if not isinstance(worker, subprocess.Popen):
+        return contender.cost(worker, files)
     assert worker.stdin is not None and worker.stdout is not None
     worker.stdin.write(json.dumps({"files": files}) + "\n")
     worker.stdin.flush()

@@ -49,6 +49,8 @@ def together(weights: str, count: int = 8) -> dict[str, object]:
 
     torch.set_num_threads(1)
     generator = load_generator(weights)
+    if generator.family.kind != "unconditional":
+        return {"generator": Path(weights).stem, "note": "starts from photographs"}
     seen: list[tuple[tuple, dict, torch.Tensor]] = []
     hook = generator.network.register_forward_hook(lambda _, given, named, image: seen.append((given, named, image)), with_kwargs=True)
     for index in range(count):
@@ -56,13 +58,14 @@ def together(weights: str, count: int = 8) -> dict[str, object]:
     hook.remove()
     if any(isinstance(one, torch.Generator) for one in seen[0][0]):
         return {"generator": Path(weights).stem, "note": "draws noise inside its network"}
-    inputs, named = torch.cat([given[0] for given, _, _ in seen]), seen[0][1]
+    inputs, named = [torch.cat(column) for column in zip(*(given for given, _, _ in seen), strict=True)], seen[0][1]
     seconds: dict[str, list[float]] = {"singly": [], "together": []}
     with torch.inference_mode():
         for _ in range(3):
-            for kind, batches in (("singly", inputs.split(1)), ("together", [inputs])):
+            for kind, size in (("singly", 1), ("together", count)):
                 start = time.process_time()
-                images = torch.cat([generator.network(batch, **named) for batch in batches])
+                batches = zip(*(column.split(size) for column in inputs), strict=True)
+                images = torch.cat([generator.network(*batch, **named) for batch in batches])
                 seconds[kind].append(1000 * (time.process_time() - start) / count)
     pairs = ((value * 0.5 + 0.5).clamp(0, 1).mul(255).round() for value in (images, torch.cat([image for _, _, image in seen])))
     values = [*pairs]

@@ -70,8 +70,7 @@ def accelerated(detector: Detector, backend: str = "auto", precision: str = "flo
         backend = next((one for one in PRECISIONS[precision] if installed(one)), PRECISIONS[precision][0]) if on_cpu else "torch"
     _check(detector, backend, precision, on_cpu)
     assert isinstance(detector.network, nn.Module)
-    if precision == "int8" and ranges is None:
-        ranges = stored_ranges(detector)
+    ranges = (ranges or stored_ranges(detector)) if precision == "int8" else None
     run = _built(detector.network, backend, precision, ranges)
     give_back()  # what writing and reading the graph took
     if BACKENDS[backend]:

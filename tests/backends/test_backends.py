@@ -59,6 +59,13 @@ def test_auto_leaves_alone_what_it_cannot_speed_up() -> None:
     assert accelerated(fast, "torch").engine is None
 
 
+@pytest.mark.parametrize("backend", ENGINES)
+def test_ranges_matter_to_int8_alone(backend: str) -> None:
+    reference, images = detector("tiny"), photo(2, 33, 40)
+    fast = accelerated(reference, backend, ranges=activation_ranges(reference.network, images))
+    assert (fast.logits(images) - reference.logits(images)).abs().max() <= EXACT
+
+
 def test_a_calibrated_detector_keeps_its_engine() -> None:
     images, plain = photo(2, 33, 40), detector("tiny")
     expected = calibrated(plain).logits(images)
