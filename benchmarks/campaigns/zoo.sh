@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From photographs to the generators of the eleven families, the three beside them, and ProGANs of eight categories, on two CPU
-# cores: two trainings run at a time and each resumes.
+# From photographs to the generators of the eleven families, the three beside them, ProGANs of eight categories and the embedded suite, on
+# two CPU cores: two trainings run at a time and each resumes.
 #   benchmarks/campaigns/zoo.sh PHOTOS PACKAGES WORK [RECIPE]
 # PHOTOS:   one folder of numbered 256 px photographs per category (cat/, dog/ ...); the split goes by file number.
 # PACKAGES: one folder per Debian package, made with: apt-get download NAME && dpkg-deb -x NAME_*.deb PACKAGES/NAME
@@ -12,14 +12,14 @@ photos=$1 packages=$2 work=$3 recipe=${4:-cpu} device=${DEVICE:-cpu}
 export OMP_NUM_THREADS=1
 categories="cat dog scene clothing monkey kitchen bedroom house_front"
 
-# Free photographs: 128 px crops in two halves, by photograph; again with 30 crops of each for the suite of 1,000 + 1,000.
+# Free photographs: 128 px crops, to train on and to show; again with 30 crops of each for the suite of 1,000 + 1,000.
 python -m cnndetect.zoo photos --packages "$packages" --out "$work/free"
 python -m cnndetect.zoo photos --packages "$packages" --per-photo 30 --out "$work/free-1000"
 
 train() { python -m cnndetect.zoo train "$@" --recipe "$recipe" --device "$device" --seed 0 --out "$work/zoo/$1"; }
 queue() { while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done; "$@" & }
 
-# The suite's families see the generators' half of the free photographs and nothing else.
+# The suite's families see the photographs that are not shown and nothing else. From noise: not shown, but ProGANs continue the first one.
 train progan --photos "$work/free/generators"
 for family in stylegan biggan cyclegan stargan gaugan crn imle sitd san deepfake stylegan2 dcgan; do
   queue train "$family" --photos "$work/free/generators"
@@ -35,18 +35,22 @@ done
 queue python -m cnndetect.zoo train autogan --photos "$photos/scene" --split train --recipe "$recipe" --device "$device" --out "$work/zoo/autogan"
 wait
 
+# Decoders that paint photographs again: the suite's ProGAN, StyleGAN and BigGAN.
+scripts/campaigns/run --plan scripts/campaigns/suite.json --photos "$work/free/generators" --out "$work/suite-decoders"
+
 # The embedded suite, from packed generators.
 mkdir -p "$work/packed"
-generators=()
-for family in progan stylegan biggan cyclegan stargan gaugan crn imle sitd san deepfake; do
+makers=()
+for family in cyclegan stargan gaugan crn imle sitd san deepfake; do
   python -m cnndetect.zoo pack "$work/zoo/$family/generator.pt" --out "$work/packed/$family.pt"
-  generators+=(--generator "$work/packed/$family.pt")
+  makers+=(--generator "$work/packed/$family.pt")
 done
-python -m cnndetect.zoo build-suite --photos "$work/free/suite" --attribution "$work/free/attribution.json" "${generators[@]}" \
-  --count 100 --out benchmarks/mini
+for decoder in "$work"/suite-decoders/*/resynthesiser.pt; do makers+=(--resynthesiser "$decoder"); done
+python -m cnndetect.zoo build-suite --photos "$work/free" --attribution "$work/free/attribution.json" "${makers[@]}" --count 100 --out "$work/mini"
+python -m cnndetect.data pack "$work/mini" --dest benchmarks/mini
 
 # The same families with 1,000 fakes and 1,000 reals, not shipped, and their distances.
-python -m cnndetect.zoo build-suite --photos "$work/free-1000/suite" "${generators[@]}" --count 1000 --out "$work/suite-1000"
+python -m cnndetect.zoo build-suite --photos "$work/free-1000" "${makers[@]}" --count 1000 --out "$work/suite-1000"
 python -m cnndetect.zoo distance "$work/suite-1000" --floor "$work/free-1000/generators"
 
 # The detector's training set: photographs, mirror images and two native crops of each, and as many fakes.

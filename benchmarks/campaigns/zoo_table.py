@@ -1,9 +1,7 @@
-"""What was measured of the zoo in, the table of docs/zoo.md out.
+"""Print the tables of docs/zoo.md: the families of a suite, then the decoders that painted the resynthesised ones.
 
-python benchmarks/speed/zoo.py weights/zoo/*.pt > costs.jsonl
-python -m cnndetect.zoo distance SUITE --floor FREE/generators > distances.json
-python -m cnndetect.audit SUITE --json > audit.json
-python benchmarks/campaigns/zoo_table.py weights/zoo costs.jsonl distances.json audit.json
+python -m cnndetect.audit mini --json > audit.json
+python benchmarks/campaigns/zoo_table.py benchmarks/mini audit.json
 """
 
 from __future__ import annotations
@@ -12,34 +10,40 @@ import json
 import sys
 from pathlib import Path
 
-import torch
 from tabulate import tabulate
 
+from cnndetect.data.folders import scan
+from cnndetect.images import packs
 from cnndetect.zoo.registry import FAMILIES
 
+HEAD = ["family", "after", "made", "trace", "photographs", "AP by files", "AP by statistics", "strongest statistic (AUC)"]
+DECODERS = ["family", "seed", "first map", "width", "weights", "steps", "L1", "sharpness"]
 
-def main(weights: Path, costs: Path, distances: Path, audit: Path) -> None:
-    """Print the table of families, in the order of the registry."""
-    cost = {line["generator"]: line for line in map(json.loads, costs.read_text(encoding="utf-8").splitlines())}
-    distance = json.loads(distances.read_text(encoding="utf-8"))
-    audits = {one["name"]: one["ap"] for one in json.loads(audit.read_text(encoding="utf-8"))}
-    rows = []
+
+def main(suite: Path, audit: Path) -> None:
+    """Print both tables, families in the order of the registry."""
+    audits = {one["name"]: one for one in json.loads(audit.read_text(encoding="utf-8"))}
+    families, decoders = [], []
     for name, family in FAMILIES.items():
-        if name not in cost:
+        if name not in audits:
             continue
-        measured, checked = cost[name], audits.get(name)
-        record = torch.load(weights / f"{name}.pt", map_location="cpu", weights_only=True)
-        rows.append([
-            f"`{name}`", family.title, family.trace, record["step"], f"{measured['parameters'] / 1e6:.2f} M",
-            measured["seconds_per_1000"], measured["peak_mb"],
-            f"{distance[name]['distance']:.0f}" if name in distance else "-",
-            _figure(checked["metadata"]) if checked else "-", _figure(checked["statistics"]) if checked else "-",
-        ])  # fmt: skip
-    head = ["family", "after", "trace", "steps", "weights", "s / 1,000 images", "peak MB", "distance", "AP by files", "AP by statistics"]
-    print(tabulate(rows, head, tablefmt="github", disable_numparse=True))
-    floor = distance.get("photographs")
-    if floor:
-        print(f"\nDistance of other photographs to the same reals, the floor: {floor['distance']:.0f} ({floor['images']} images).")
+        record = json.loads(packs.read(suite / name / "record.json"))
+        alone = audits[name]["auc_of_each_statistic"]
+        strongest = max(alone, key=lambda key: abs(alone[key] - 0.5))
+        figures = [_figure(audits[name]["ap"][key]) for key in ("metadata", "statistics")]
+        photographs = len({sample.cluster for sample in scan(suite / name)})
+        families.append(
+            [f"`{name}`", family.title, record["mode"], family.trace, photographs, *figures, f"{strongest} {alone[strongest]:.2f}"]
+        )
+        for one in record.get("decoders", ()):
+            quality, config = one["quality"], one["config"]
+            decoders.append([
+                name, one["seed"], f"{config['start_px']} px", config["width"], one["weights"], one["steps"], f"{quality['l1']:.3f}",
+                f"{quality['sharpness']:.2f}",
+            ])  # fmt: skip
+    print(tabulate(families, HEAD, tablefmt="github", disable_numparse=True))
+    print()
+    print(tabulate(decoders, DECODERS, tablefmt="github", disable_numparse=True))
 
 
 def _figure(interval: dict[str, float]) -> str:
@@ -47,4 +51,4 @@ def _figure(interval: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:5]))
+    main(*map(Path, sys.argv[1:3]))

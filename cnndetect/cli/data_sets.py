@@ -111,7 +111,7 @@ def arrange(
 @click.command()
 @click.argument("root", type=shared.FILE)
 @click.option("--dest", required=True, type=shared.FILE, metavar="DIR", help="where NAME.pack.zip is written for every folder NAME")
-@click.option("--effort", type=click.IntRange(0, 6), default=6, show_default=True, help="of the encoder; the pixels are the same")
+@click.option("--effort", type=click.IntRange(0, 6), default=4, show_default=True, help="of the encoder; the pixels are the same")
 @shared.as_json
 def pack(root: Path, dest: Path, effort: int, as_json: bool) -> int:
     """Pack the suite ROOT: a folder becomes one file, read by the same paths, with the same names and fingerprints."""

@@ -17,7 +17,7 @@ _HERE = "cnndetect.cli.zoo"
 zoo = Verbs(
     "zoo",
     {
-        "photos": (f"{_HERE}:photos", "cut 128 px crops from photographs, in two halves by photograph"),
+        "photos": (f"{_HERE}:photos", "cut 128 px crops from photographs, to train on and to show"),
         "train": (f"{_HERE}:train", "train one generator family, from noise or driven by photographs; resumes"),
         "sample": (f"{_HERE}:sample", "write an ordinary test set: 0_real.txt and 1_fake/"),
         "resynthesise": ("cnndetect.cli.resynthesis:resynthesise", "paint photographs again with a trained decoder"),
@@ -54,20 +54,17 @@ def _print(answer: object) -> None:
 @click.option("--packages", type=shared.FILE, metavar="DIR", help="Debian packages of free photographs, one folder each (dpkg-deb -x)")
 @click.option("--folder", type=shared.FILE, metavar="DIR", help="photographs of your own, 256 px or more on the short side")
 @click.option("--per-photo", type=shared.Count(), help="N crops of every photograph; they overlap")
-@click.option(
-    "--halves",
-    default="hash",
-    metavar="RULE",
-    help="of the packages' free photographs: hash, half to the suite; licence, all (default: hash)",
-)
 @_out
-def photos(packages: Path | None, folder: Path | None, per_photo: int | None, halves: str, out: Path) -> None:
-    """Cut 128 px crops from photographs, in two halves by photograph: generators/ and suite/."""
+def photos(packages: Path | None, folder: Path | None, per_photo: int | None, out: Path) -> None:
+    """Cut 128 px crops from photographs: generators/ to train on, suite/ to show; no photograph lies in both.
+
+    Of packages there is decoders/ too: photographs that only decoders driven by photographs may paint.
+    """
     from cnndetect.zoo.photographs.free_photos import free_photos, own_photos, write_crops
 
     if (packages is None) is (folder is None):
         raise ProtocolError(f"Got --packages {packages} and --folder {folder}. Expected one of them.")
-    source = free_photos(packages, halves=halves) if packages else own_photos(str(folder))
+    source = free_photos(packages) if packages else own_photos(str(folder))
     limits: dict[str, Any] = {} if per_photo is None else {"generators": per_photo, "suite": per_photo, "overlapping": True}
     records = write_crops(source, out, **limits)
     path = out / "attribution.json"
@@ -135,13 +132,15 @@ def _images(files: list[Path], folder: Path) -> list[Path]:
 @_out
 def sample(family: str, weights: Path, photos: Path, count: int | None, seed: int, out: Path) -> None:
     """Write a test set of the generator FAMILY: 0_real.txt and 1_fake/."""
+    from cnndetect.images import list_images
     from cnndetect.zoo.build import build_test_set
+    from cnndetect.zoo.makers import Made
     from cnndetect.zoo.registry import load_generator
 
     generator = load_generator(weights)
     if generator.family.name != family:
         raise ProtocolError(f"{weights} is a {generator.family.name} generator, not {family}. Name the right family.")
-    _print({"fakes": build_test_set(generator, photos, out, count=count, seed=seed), "folder": str(out)})
+    _print({"fakes": build_test_set(Made(generator), list_images(photos), out, count=count, seed=seed), "folder": str(out)})
 
 
 @click.command()
@@ -164,6 +163,9 @@ def build_training(photos: Path, generators: tuple[str, ...], per_category: int 
 @click.command()
 @_photos
 @click.option("--generator", "generators", multiple=True, metavar="FILE", help="use this one instead of training; repeatable")
+@click.option(
+    "--resynthesiser", "resynthesisers", multiple=True, metavar="FILE", help="a decoder that paints photographs again; repeatable"
+)
 @click.option("--family", "families", multiple=True, metavar="NAME", help="train this family; repeatable (default: the eleven)")
 @click.option("--work", type=shared.FILE, metavar="DIR", help="where generators are trained (default: OUT/../generators)")
 @_recipe
@@ -172,20 +174,23 @@ def build_training(photos: Path, generators: tuple[str, ...], per_category: int 
 @click.option("--attribution", metavar="FILE", help="attribution.json written by the photos verb")
 @_out
 def build_suite(
-    photos: Path, generators: tuple[str, ...], families: tuple[str, ...], work: Path | None, recipe: str, device: str, count: int | None,
+    photos: Path, generators: tuple[str, ...], resynthesisers: tuple[str, ...], families: tuple[str, ...],
+    work: Path | None, recipe: str, device: str, count: int | None,
     attribution: str | None, out: Path,
 ) -> None:  # fmt: skip
-    """Write a suite: train what is missing, then reals and one test set per family."""
+    """Write a suite: train what is missing, then reals and one test set per family.
+
+    A family has as many reals as fakes, COUNT each, of as many photographs as there are. Several resynthesisers of one family take turns.
+    """
     from cnndetect.zoo.build import build_suite as build
     from cnndetect.zoo.build import train_missing
     from cnndetect.zoo.registry import ELEVEN
 
     made: list[str | Path] = list(generators)
-    if not made or families:
+    if not (made or resynthesisers) or families:
         wanted = families or ELEVEN
         made += train_missing(photos / "generators", work or out.parent / "generators", wanted, recipe=recipe, device=device)
-    reals = photos / "suite" if (photos / "suite").is_dir() else photos
-    _print(build(reals, made, str(out), count=count, attribution=attribution, device=device))
+    _print(build(photos, made, out, resynthesisers=resynthesisers, count=count, attribution=attribution, device=device))
 
 
 @click.command()
@@ -209,12 +214,18 @@ def distance(suite: str, floor: str | None) -> None:
 
 
 @click.command()
-@click.argument("test_set", metavar="TEST_SET_DIR")
+@click.argument("test_set", type=shared.FILE, metavar="TEST_SET_DIR|SUITE_DIR")
 @click.option("--columns", type=shared.Count(), default=8, help="default: 8")
-@click.option("--out", required=True, metavar="FILE.jpg")
-def sheet(test_set: str, columns: int, out: str) -> None:
-    """Draw a contact sheet of a test set: reals above, fakes below."""
+@click.option(
+    "--out", type=shared.FILE, required=True, metavar="FILE.jpg|DIR", help="a folder takes one sheet of every test set of a suite"
+)
+def sheet(test_set: Path, columns: int, out: Path) -> None:
+    """Draw a contact sheet of a test set, or of every one of a suite: reals above, fakes below."""
+    from cnndetect.data.folders import find_sets
     from cnndetect.zoo.sheets import contact_sheet
 
-    contact_sheet(test_set, columns=columns).save(out, quality=62)
-    _print({"sheet": out})
+    sheets = {out: test_set} if out.suffix else {out / f"{root.name}.jpg": root for root in find_sets(test_set)}
+    for path, root in sheets.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(root, columns=columns).save(path, quality=62)
+    _print({"sheets": [str(path) for path in sheets]})

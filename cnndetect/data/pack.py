@@ -14,7 +14,7 @@ from cnndetect.images import EXTENSIONS, open_image, packs, read_file
 from cnndetect.progress import bar
 
 
-def pack_suite(root: str | Path, dest: str | Path, *, effort: int = 6, progress: bool = True) -> dict[str, tuple[int, int]]:
+def pack_suite(root: str | Path, dest: str | Path, *, effort: int = 4, progress: bool = True) -> dict[str, tuple[int, int]]:
     """Write DEST/NAME.pack.zip for every folder NAME of ``root``, and copy the files beside them.
 
     effort: of the WebP encoder, 0 to 6; the pixels are the same.  Returns name -> (bytes before, bytes after).
@@ -34,7 +34,7 @@ def pack_suite(root: str | Path, dest: str | Path, *, effort: int = 6, progress:
     return sizes
 
 
-def pack_folder(folder: Path, target: Path, *, effort: int = 6, progress: bool = True) -> tuple[int, int]:
+def pack_folder(folder: Path, target: Path, *, effort: int = 4, progress: bool = True) -> tuple[int, int]:
     """Pack one folder; its files (lists of shared reals too) keep their names. Returns bytes before and after."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     entries = {}
@@ -53,14 +53,14 @@ def pack_folder(folder: Path, target: Path, *, effort: int = 6, progress: bool =
     return sum(file.stat().st_size for file in files), target.stat().st_size
 
 
-def lossless_webp(content: bytes, *, effort: int = 6) -> bytes:
+def lossless_webp(content: bytes, *, effort: int = 4) -> bytes:
     """The encoded image as lossless WebP, compared pixel by pixel with the original; its metadata are left out.
 
     Raises DataError where a pixel would differ.
     """
     image = open_image(content)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, quality=100 if effort == 6 else 75, method=effort)
+    image.save(buffer, "WEBP", lossless=True, quality=100, method=effort)
     if not np.array_equal(np.asarray(open_image(buffer.getvalue())), np.asarray(image)):
         raise DataError("The image would change in lossless WebP. It was not packed.")
     return buffer.getvalue()

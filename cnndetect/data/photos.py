@@ -70,16 +70,16 @@ def centre_square(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def reduce(square: Image.Image, *, size_px: int = SIZE_PX) -> np.ndarray:
-    """Lanczos reduction of a square of at least ``REDUCTION`` times the size: uint8 [size, size, 3].
+def reduce(square: Image.Image, *, size_px: int = SIZE_PX, least: float = REDUCTION) -> np.ndarray:
+    """Lanczos reduction of a square of at least ``least`` times the size: uint8 [size, size, 3].
 
     >>> reduce(Image.new("RGB", (256, 256))).shape
     (128, 128, 3)
     """
-    if min(square.size) < REDUCTION * size_px:
+    if min(square.size) < least * size_px:
         raise DataError(
             f"A photograph of {square.size[0]}x{square.size[1]} px is too small. Expected at least "
-            f"{REDUCTION * size_px} px on the short side, so that reduction to {size_px} px removes its JPEG grid."
+            f"{least * size_px:.0f} px on the short side, so that reduction to {size_px} px removes its JPEG grid."
         )
     return np.asarray(square.resize((size_px, size_px), Image.Resampling.LANCZOS))
 

@@ -1,11 +1,12 @@
-"""Image folders from generators: photographs and generators in, a detector's training set or a test suite out.
+"""Build a detector's training set or a test suite from photographs and trained generators.
 
-Every image leaves as a 128 px PNG by the one encoder (data/free_photos.py), so the file cannot tell real from fake.
+Every image leaves as a 128 px PNG by one encoder (photographs/free_photos.py), so the file cannot tell real from fake.
 Finished files are kept: an interrupted build goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -16,14 +17,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cnndetect.data.folders import PHOTO_MARK
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
 from cnndetect.files import write_whole
 from cnndetect.images import list_images, open_image
 from cnndetect.progress import bar
+from cnndetect.zoo.makers import Made, Maker, Painted
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.photographs.native import compressed_like, native_crop
 from cnndetect.zoo.registry import Generator, load_generator, train_family
+from cnndetect.zoo.resynthesis.painter import Painter, load_painter
 
 # Seeds of the two splits: no fake of the validation set is a fake of the training set.
 SPLIT_SEEDS = {"train": 1, "val": 2}
@@ -84,49 +88,84 @@ def _write_pair(folder: Path, generator: Generator, place: int, file: Path, mirr
     _write_once(folder / "1_fake" / f"{generator.family.name}-{seed}-{place:05d}{'' if crop is None else '-jpeg'}.png", fake)
 
 
-def build_test_set(generator: Generator, reals: Path, out: Path, *, count: int | None = None, seed: int = SUITE_SEED) -> int:
-    """Write OUT/1_fake and OUT/0_real.txt, which names the shared ``reals``; return the number of fakes.
+def build_test_set(maker: Maker, reals: Sequence[Path], out: Path, *, count: int | None = None, seed: int = SUITE_SEED) -> int:
+    """Write OUT/1_fake, OUT/0_real.txt, which names the shared ``reals``, and OUT/record.json; return the number of fakes.
 
-    Translations make one fake of every real and give it the real's name, so that both belong to one photograph.
+    A fake that is made of a real has the real's name, so that both belong to one photograph.
     """
-    files = list_images(reals)
-    if not files:
-        raise DataError(f"{reals} has no photographs. Make them with: python -m cnndetect.zoo photos --packages DIR --out DIR")
+    if not reals:
+        raise DataError("There are no photographs. Make them with: cnndetect zoo photos --packages DIR --out DIR")
     out.mkdir(parents=True, exist_ok=True)
-    lines = [Path(os.path.relpath(file, out)).as_posix() for file in files]
-    (out / "0_real.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    if generator.family.kind == "unconditional":
-        return _write_fakes(generator, out / "1_fake", count or len(files), seed=seed)
-    for index, file in enumerate(bar(files[:count], desc=f"{generator.family.name} fakes", leave=True)):
-        make = lambda index=index, file=file: generator.fake(index, seed=seed, photo=np.asarray(open_image(file)))  # noqa: E731
-        _write_once(out / "1_fake" / file.name, make)
-    return len(files[:count])
+    lines = [Path(os.path.relpath(file, out)).as_posix() for file in reals]
+    write_whole(out / "0_real.txt", "".join(f"{line}\n" for line in lines).encode(), flush=False)
+    write_whole(out / "record.json", (json.dumps(maker.record(), indent=1) + "\n").encode(), flush=False)
+    if maker.needs_photo:
+        jobs = [(out / "1_fake" / file.name, file) for file in reals[:count]]
+    else:
+        jobs = [(out / "1_fake" / f"{maker.family}-{seed}-{index:05d}.png", None) for index in range(count or len(reals))]
+    for index, (path, file) in enumerate(bar(jobs, desc=f"{maker.family} fakes", leave=True)):
+        _write_once(path, lambda index=index, file=file: maker.make(index, seed, file))
+    return len(jobs)
 
 
 def build_suite(
-    reals: str | Path,
+    photos: str | Path,
     generators: Sequence[str | Path],
     out: str | Path,
     *,
+    resynthesisers: Sequence[str | Path] = (),
     count: int | None = None,
     attribution: str | Path | None = None,
     device: str = "cpu",
 ) -> dict[str, int]:
-    """Write OUT/reals, OUT/FAMILY for every generator and OUT/ATTRIBUTION.md; return fakes by family.
+    """Write OUT/reals, OUT/FAMILY for every family and OUT/ATTRIBUTION.md; return fakes by family.
 
-    count: fakes per family; as many as reals where not given.
+    photos: what the verb ``photos`` wrote, or a folder of reals alone.  generators: files generator.pt.  resynthesisers: files
+    resynthesiser.pt; those of one family take turns, photograph by photograph.  count: fakes per family, and as many reals, from as many
+    photographs as there are; all crops where not given.
     """
-    shared = Path(out) / "reals"
-    for file in list_images(reals):
-        _write_once(shared / file.name, lambda file=file: np.asarray(open_image(file)))
-    counts = {}
-    for weights in generators:
-        generator = load_generator(weights, device=device)
-        counts[generator.family.name] = build_test_set(generator, shared, Path(out) / generator.family.name, count=count)
+    photos, shared = Path(photos), Path(out) / "reals"
+    shown = list_images(photos / "suite" if (photos / "suite").is_dir() else photos)
+    painted = shown + (list_images(photos / "decoders") if (photos / "decoders").is_dir() else [])
+    families: dict[str, list[Painter]] = {}
+    for painter in (load_painter(path, device=device) for path in resynthesisers):
+        families.setdefault(painter.config.family, []).append(painter)
+    makers: list[tuple[Maker, list[Path]]] = [(Painted(tuple(painters)), painted) for painters in families.values()]
+    makers += [(Made(load_generator(path, device=device)), shown) for path in generators]
+    counts: dict[str, int] = {}
+    for maker, files in makers:
+        if maker.family in counts:
+            raise DataError(f"The suite has two generators of the family {maker.family}. Expected one, or several resynthesisers of it.")
+        chosen = crops_of(files, count, maker.family)
+        for file in chosen:
+            _write_once(shared / file.name, lambda file=file: np.asarray(open_image(file)))
+        counts[maker.family] = build_test_set(maker, [shared / file.name for file in chosen], Path(out) / maker.family, count=count)
     if attribution is not None:
         records = json.loads(Path(attribution).read_text(encoding="utf-8"))
-        (Path(out) / "ATTRIBUTION.md").write_text(attribution_text(records), encoding="utf-8")
+        names = {photograph_of(file) for file in list_images(shared)}
+        text = attribution_text([record for record in records if record["name"] in names])
+        (Path(out) / "ATTRIBUTION.md").write_text(text, encoding="utf-8")
     return counts
+
+
+def crops_of(files: Sequence[Path], count: int | None, family: str) -> list[Path]:
+    """``count`` of the crops, of as many photographs as there are: first crops first, drawn by a hash of family and name; in order.
+
+    >>> crops_of([Path("a__0.png"), Path("a__1.png"), Path("b__0.png")], 2, "san")
+    [PosixPath('a__0.png'), PosixPath('b__0.png')]
+    """
+    drawn: dict[str, list[Path]] = {}
+    for file in files:
+        drawn.setdefault(photograph_of(file), []).append(file)
+    ranked = [
+        (place, hashlib.sha256(f"{family}/{file.name}".encode()).digest(), file) for own in drawn.values() for place, file in enumerate(own)
+    ]
+    return sorted((file for _, _, file in sorted(ranked)[:count]), key=lambda file: file.name)
+
+
+def photograph_of(file: Path) -> str:
+    """Name of the photograph that a crop comes from."""
+    return file.stem.split(PHOTO_MARK)[0]
 
 
 def train_missing(
@@ -153,7 +192,7 @@ def attribution_text(records: Sequence[Mapping[str, str]]) -> str:
         "# Photographs of the embedded suite",
         "",
         "Each real image `NAME__K.png` under `reals/` is a crop of the photograph NAME, reduced to 128 px. A fake of the",
-        "same name was made from that crop and falls under the same licence. Nothing else was changed.",
+        "same name was made from that crop by a network and falls under the same licence.",
         "",
         "| name | author | licence | Debian package | file | source |",
         "|---|---|---|---|---|---|",
@@ -162,13 +201,6 @@ def attribution_text(records: Sequence[Mapping[str, str]]) -> str:
         cells = [record[key].replace("|", "/") for key in ("name", "author", "licence", "package", "member", "source")]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _write_fakes(generator: Generator, folder: Path, count: int, *, seed: int) -> int:
-    for index in bar(range(count), desc=f"{generator.family.name} fakes", leave=True):
-        make = lambda index=index: generator.fake(index, seed=seed)  # noqa: E731
-        _write_once(folder / f"{generator.family.name}-{seed}-{index:05d}.png", make)
-    return count
 
 
 def _write_once(path: Path, make) -> None:

@@ -131,11 +131,19 @@ def generator_for(seed: int, index: int, *, device: str = "cpu") -> torch.Genera
     return torch.Generator(device=device).manual_seed(mixed)
 
 
-def augmented_batch(photos: torch.Tensor, batch: int, rng: torch.Generator, *, index: torch.Tensor | None = None) -> torch.Tensor:
-    """Random photographs (or those of ``index``) with random flips: uint8 [N, 3, H, W] -> float [batch, 3, H, W] in [0, 1]."""
+def augmented_batch(
+    photos: torch.Tensor, batch: int, rng: torch.Generator, *, index: torch.Tensor | None = None, crop_px: int | None = None
+) -> torch.Tensor:
+    """Random photographs (or those of ``index``) with random flips: uint8 [N, 3, H, W] -> float [batch, 3, H, W] in [0, 1].
+
+    crop_px: side of a random square, the same place for the whole batch, instead of the whole photograph.
+    """
     if index is None:
         index = torch.randint(len(photos), (batch,), generator=rng)
     chosen = photos[index.to(photos.device)].float() / 255
+    if crop_px is not None and crop_px < photos.shape[2]:
+        top, left = torch.randint(photos.shape[2] - crop_px + 1, (2,), generator=rng).tolist()
+        chosen = chosen[:, :, top : top + crop_px, left : left + crop_px]
     flip = (torch.rand(batch, generator=rng) < 0.5).to(photos.device)
     return torch.where(flip.view(-1, 1, 1, 1), chosen.flip(3), chosen)
 

@@ -57,7 +57,7 @@ FAMILIES: dict[str, Family] = {
         Family("imle", "translation", "IMLE (Li et al. 2019)", "bilinear upsampling, layer norm, noise planes, perceptual loss"),
         Family("sitd", "translation", "SITD (Chen et al. 2018)", "2x2 transposed convolutions, pixel shuffle, L1 loss"),
         Family("san", "translation", "SAN (Dai et al. 2019)", "two pixel shuffles, second-order attention, L1 loss"),
-        Family("deepfake", "translation", "Deepfake (Rossler et al. 2019)", "pixel shuffles in the centre, colour transfer, blending"),
+        Family("deepfake", "translation", "Deepfake (Rossler et al. 2019)", "pixel shuffles in one region, colour transfer, blending"),
         Family("stylegan2", "unconditional", "StyleGAN2 (Karras et al. 2020)", "filtered transposed convolutions, demodulation, skips"),
         Family("dcgan", "unconditional", "DCGAN (Radford et al. 2016)", "five 4x4 transposed convolutions, batch norm"),
         Family("autogan", "translation", "AutoGAN simulator (Zhang et al. 2019)", "the upsampling of CycleGAN on the photograph itself"),

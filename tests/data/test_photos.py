@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnndetect.data import photos
 from cnndetect.errors import DataError
-from cnndetect.zoo.photographs.free_photos import crop_boxes, encode_png, half_by_licence, half_of
+from cnndetect.zoo.photographs.free_photos import crop_boxes, encode_png, folder_of
 from cnndetect.zoo.photographs.qresource import read_members
 
 
@@ -46,12 +46,13 @@ def test_crops_lie_inside_and_are_large_enough(size: tuple[int, int]) -> None:
         assert right - left == bottom - top >= 256
 
 
-def test_views_of_one_place_share_a_half() -> None:
+def test_a_photograph_that_a_generator_learned_from_is_never_one_of_the_suite() -> None:
     for place in ("scratch-train-tracks", "scratch-court", "scratch-x", "scratch-lake", "scratch-y"):
-        halves = {half_of(f"{place}{end}", "CC-BY-SA-3.0") for end in ("", "1", "2", "1-a", "1-b", "-inside")}
-        assert len(halves) == 1
-    assert len({half_of(f"scratch-{letter}x", "CC0-1.0") for letter in "abcdefgh"}) == 2
-    assert {half_of(f"scratch-{letter}x", "GPL-2+") for letter in "abcdefgh"} == {"generators"}
+        assert len({folder_of(f"{place}{end}", "CC-BY-SA-3.0", 400) for end in ("", "1", "2", "1-a", "1-b", "-inside")}) == 1
+    assert {folder_of(f"scratch-{letter}x", "CC0-1.0", 400) for letter in "abcdefgh"} == {"suite", "decoders"}
+    # Below 256 px nothing was learned from it.
+    assert {folder_of(f"scratch-{letter}x", "CC0-1.0", 255) for letter in "abcdefgh"} == {"suite"}
+    assert {folder_of("x", licence, 400) for licence in ("GPL-3+", "CC-BY-NC-2.0", "GFDL-NIV-1.2", "")} == {"generators"}
 
 
 def test_the_encoder_leaves_no_metadata() -> None:
@@ -81,8 +82,3 @@ def test_qt_resources_are_read(tmp_path) -> None:
     (tmp_path / "y.rcc").write_bytes(b"no")
     with pytest.raises(DataError, match="not a Qt resource"):
         list(read_members(tmp_path / "y.rcc"))
-
-
-def test_the_suite_may_take_every_free_photograph_and_no_other() -> None:
-    assert {half_by_licence(f"scratch-{letter}", "CC-BY-SA-3.0") for letter in "abcdefgh"} == {"suite"}
-    assert {half_by_licence("x", licence) for licence in ("GPL-3+", "CC-BY-NC-2.0", "GFDL-NIV-1.2", "")} == {"generators"}

@@ -14,8 +14,10 @@ from cnndetect.analysis.audit.files import examine
 from cnndetect.data.folders import kind_of, scan, spread
 from cnndetect.data.photos import split_of
 from cnndetect.errors import ProtocolError, WeightsError
+from cnndetect.zoo.build import SUITE_SEED, build_suite
 from cnndetect.zoo.families.reconstructor import NORMS, UPSAMPLERS, draw_architecture
 from cnndetect.zoo.loop import Job
+from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.resynthesis.config import DrivenConfig
 from cnndetect.zoo.resynthesis.crops import Photographs, files_of
 from cnndetect.zoo.resynthesis.losses import energy_loss, gradient_loss, high_bands, sharpness
@@ -139,3 +141,29 @@ def test_near_duplicates_lie_in_one_split(tmp_path):
     for first, second in pairs:
         assert split_of(tmp_path / "monkey" / f"{first:05d}.jpg") == split_of(tmp_path / "monkey" / f"{second:05d}.jpg")
     assert split_of(tmp_path / "cat" / "00040.jpg") == "validation"
+
+
+def test_a_suite_of_decoders_pairs_every_fake_with_its_photograph(photos, painter, tmp_path):
+    weights = tmp_path / "weights"
+    for seed, name in ((1, "one"), (2, "two")):
+        config = DrivenConfig("progan", start_px=64, width=4, seed=seed, steps=1, batch=2, crop_px=32, features=0.0)
+        train(Photographs(files_of(photos, "train")), config, Job(weights / name))
+    for place, folder in enumerate(("suite", "decoders")):
+        (tmp_path / "free" / folder).mkdir(parents=True)
+        for number in range(3 * place, 3 * place + 3):
+            for crop in range(2):
+                pixels = np.random.default_rng((number, crop)).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+                (tmp_path / "free" / folder / f"photo{number}__{crop}.png").write_bytes(encode_png(Image.fromarray(pixels)))
+    files = [weights / name / "resynthesiser.pt" for name in ("one", "two")]
+    assert build_suite(tmp_path / "free", [], tmp_path / "out", resynthesisers=files, count=5) == {"progan": 5}
+    samples = scan(tmp_path / "out" / "progan")
+    named = [sorted(one.path.name for one in samples if one.label == label) for label in (0, 1)]
+    # Five photographs, none twice, real and fake in one cluster; the photographs that only decoders may paint are among them.
+    assert named[0] == named[1] and len({one.cluster for one in samples}) == 5 and {name[5] for name in named[0]} & set("345")
+    record = json.loads((tmp_path / "out" / "progan" / "record.json").read_text())
+    assert record["mode"] == "resynthesised" and [one["seed"] for one in record["decoders"]] == [1, 2]
+    for place, name in enumerate(named[1][:2]):
+        real = np.array(Image.open(tmp_path / "out" / "reals" / name))[None]
+        fake = np.asarray(Image.open(tmp_path / "out" / "progan" / "1_fake" / name))
+        painted = [load_painter(file).paint(real, [f"{SUITE_SEED}/{name[:-4]}"])[0] for file in files]
+        assert np.array_equal(fake, painted[place]) and not np.array_equal(fake, painted[1 - place])

@@ -120,9 +120,9 @@ def test_crops_of_unpacked_packages(tmp_path) -> None:
     Image.new("RGB", (480, 360)).save(folder / "moon.jpg")  # a drawing, by the list
     Image.new("RGB", (300, 200)).save(folder / "small.jpg")
     records = write_crops(free_photos(tmp_path), tmp_path / "out")
-    halves = {name: {p.name.split("__")[0] for p in (tmp_path / "out" / name).glob("*.png")} for name in ("generators", "suite")}
-    assert not halves["generators"] & halves["suite"] and len(halves["generators"] | halves["suite"]) == 12
-    assert {record["name"] for record in records} == halves["suite"]
+    found = {name: {p.name.split("__")[0] for p in (tmp_path / "out" / name).glob("*.png")} for name in ("decoders", "suite")}
+    assert not found["decoders"] & found["suite"] and len(found["decoders"] | found["suite"]) == 13
+    assert "scratch-small" in found["suite"] and {record["name"] for record in records} == found["decoders"] | found["suite"]
     assert {record["licence"] for record in records} == {"CC-BY-SA-3.0"} and records[0]["author"] == "Somebody"
     assert open_image(next((tmp_path / "out" / "suite").glob("*.png"))).size == (128, 128)
 

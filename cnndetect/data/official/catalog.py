@@ -6,12 +6,15 @@ store; families and sources of the reals from the paper's Table 1. Nothing here 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cnndetect.data.official.flaws import FLAWS, Flaw, flaw_lines
 from cnndetect.data.sets.rows import notes, set_rows
 from cnndetect.errors import UnknownNameError, lookup
+from cnndetect.images import packs
+from cnndetect.paths import mini_root
 
 LICENCE = "CC BY-NC-SA 4.0, Copyright (c) 2020 Wang, Wang, Zhang, Owens, Efros: no commercial use, share alike"
 TERMS = "The underlying photographs (LSUN, ImageNet, COCO, CelebA, FaceForensics++, FFHQ and others) keep terms of their own."
@@ -222,9 +225,24 @@ def suite_notes(suite: str, titles: Iterable[str]) -> list[str]:
     ['SITD has only 180 reals and 180 fakes: read its interval, not its figure.']
     """
     name = suite.partition("@")[0]
+    if name == "mini":
+        return _mini_notes(titles)
     facts = SUITES.get(name)
     if facts is None:
         row = set_rows().get(name)
         return notes(row, titles) if row else []
     wanted = set(titles)
     return flaw_lines(facts.dataset, [group.name for group in named_groups(facts.name) if group.title in wanted])
+
+
+def _mini_notes(titles: Iterable[str]) -> list[str]:
+    painted = []
+    for title in titles:
+        record = mini_root() / title / "record.json"
+        if packs.exists(record) and json.loads(packs.read(record))["mode"] == "resynthesised":
+            painted.append(title)
+    return (
+        [f"{', '.join(painted)}: resynthesised, photographs painted again by the family's decoder, not samples from noise."]
+        if painted
+        else []
+    )

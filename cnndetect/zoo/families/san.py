@@ -9,7 +9,7 @@ Reduced: 128 px, 32 feature maps instead of 64, 3 groups of 3 blocks instead of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -35,7 +35,9 @@ class SANConfig:
 
 
 CPU = SANConfig()
+CPU_TUNE = replace(CPU, steps=200, lr=2e-4)
 GPU = SANConfig(width=64, groups=8, blocks=6, steps=60000, batch=32, lr=2e-4)
+GPU_TUNE = replace(GPU, steps=4000)
 
 
 class Network(nn.Module):

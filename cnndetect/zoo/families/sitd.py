@@ -9,7 +9,7 @@ quantised to 14 bits), 128 px, 16 to 128 feature maps instead of 32 to 512.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -34,7 +34,9 @@ class SITDConfig:
 
 
 CPU = SITDConfig()
+CPU_TUNE = replace(CPU, steps=300, lr=2e-4)
 GPU = SITDConfig(width=32, steps=40000, batch=32, lr=1e-4)
+GPU_TUNE = replace(GPU, steps=4000)
 
 
 class Network(nn.Module):

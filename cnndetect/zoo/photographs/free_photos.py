@@ -1,9 +1,8 @@
-"""Freely licensed photographs from Debian packages: unpacked packages in, 128 px crops of two halves out.
+"""Freely licensed photographs of Debian packages, cut into 128 px crops in folders that share no photograph.
 
-The half a photograph belongs to is fixed before anything is trained: ``generators`` are trained on one half, the reals (and the inputs of
-conditional generators) of a suite come from the other. Photographs whose licence does not allow a suite to ship them serve the generators
-only. Of the others the hash of the name gives half to the suite (HALVES "hash", the suites up to mini@3), or the suite gets all
-("licence"): then no photograph that could be shown is spent on training.
+The folder of a photograph is fixed before anything is trained. Those whose licence does not allow a suite to ship them go to ``generators``:
+everything that makes fakes is trained on them. The others go to ``suite``, but for those from which the generators of the suites up to
+mini@3 learned: they go to ``decoders``, where only decoders trained since may paint them.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import fnmatch
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from cnndetect.data.photos import REDUCTION, SIZE_PX, reduce
-from cnndetect.errors import DataError, lookup
+from cnndetect.errors import DataError
 from cnndetect.images import list_images, open_image
 from cnndetect.zoo.photographs.qresource import read_members
 
@@ -32,13 +31,15 @@ PACKAGES = (
     "mate-backgrounds",
     "plasma-workspace-wallpapers",
 )
+# A photograph that a suite shows is at least this many times larger than 128 px. One that trains a generator: REDUCTION times.
+SUITE_REDUCTION = 1.5
 FREE_LICENCE = re.compile(r"^(CC0|CC-BY|CC-BY-SA|public-domain)\b(?!-N)", re.IGNORECASE)
 
 # Folders and names that hold photographs; all other images of the packages are drawings, icons or renderings.
 # Chosen by looking at every image once, before the halves were drawn. No portrait is among them.
 FOLDERS = {
     "gcompris-qt-data": (
-        "*/categorization/resource/images/[fmot]*/*.webp",
+        "*/categorization/resource/images/[fmort]*/*.webp",
         "*/explore_world_animals/resource/animals/*.webp",
     ),
     "scratch": ("*/Media/Backgrounds/*/*.jpg",),
@@ -75,12 +76,19 @@ NOT_PHOTOGRAPHS = (
     "brick-wall1",
     "graffiti",
     "greentock",
+    # paintings of fishes
+    "fish2.webp",
+    "fish5.webp",
+    "fish23.webp",
+    "fish24.webp",
 )
+# A second view of a place would count as a photograph of its own.
+SECOND_VIEWS = ("scratch-basketball-court1-b", "scratch-city-with-water2", "scratch-the-movies-inside", "scratch-train-tracks2")
 
 
 @dataclass(frozen=True)
 class FreePhoto:
-    """One photograph: ``name`` is unique, ``half`` is ``generators`` or ``suite``; ``image`` is opened RGB."""
+    """One photograph: ``name`` is unique, ``folder`` is ``generators``, ``decoders`` or ``suite``; ``image`` is opened RGB."""
 
     name: str
     package: str
@@ -88,17 +96,15 @@ class FreePhoto:
     author: str
     licence: str
     source: str
-    half: str
+    folder: str
     image: Image.Image
 
 
-def free_photos(unpacked: str | Path, *, halves: str = "hash") -> Iterator[FreePhoto]:
+def free_photos(unpacked: str | Path) -> Iterator[FreePhoto]:
     """Photographs of the packages unpacked under ``unpacked/PACKAGE`` (``dpkg-deb -x``), large enough to reduce.
 
-    halves: a key of HALVES. With "hash" the photographs of MORE are left out, as in the suites made so.
     Raises DataError where a package's folder is missing.
     """
-    choose = lookup("halves", HALVES, halves)
     root = Path(unpacked)
     missing = [package for package in PACKAGES if not (root / package).is_dir()]
     if missing:
@@ -109,54 +115,52 @@ def free_photos(unpacked: str | Path, *, halves: str = "hash") -> Iterator[FreeP
     for package in PACKAGES:
         licences = _stanzas(next((root / package / "usr/share/doc").glob("*/copyright")))
         for member, content in _members(root / package):
-            patterns = FOLDERS[package] + (MORE.get(package, ()) if halves == "licence" else ())
-            allowed = any(fnmatch.fnmatch(f"/{member}", pattern) for pattern in patterns)
+            allowed = any(fnmatch.fnmatch(f"/{member}", pattern) for pattern in FOLDERS[package] + MORE.get(package, ()))
             if not allowed or any(word in Path(member).name.lower() for word in NOT_PHOTOGRAPHS):
                 continue
             image = open_image(content)
-            if min(image.size) < REDUCTION * SIZE_PX:
-                continue
             author, licence, source = _licence_of(member, package, licences)
             name = _name(package, member)
-            yield FreePhoto(name, package, member, author, licence, source, choose(name, licence), image)
+            folder = folder_of(name, licence, min(image.size))
+            if name not in SECOND_VIEWS and min(image.size) >= least_px(folder):
+                yield FreePhoto(name, package, member, author, licence, source, folder, image)
 
 
-def half_of(name: str, licence: str) -> str:
-    """Half of a photograph, by the parity of its name's SHA-256; without a free licence always ``generators``.
+def folder_of(name: str, licence: str, side_px: int) -> str:
+    """Folder of a photograph by its licence and, where it is free, by whether a generator has learned from it.
 
-    >>> half_of("scratch-lake", "GPL-2+")
-    'generators'
+    The suites up to mini@3 took photographs of 256 px and more. They gave the generators those whose name, without the number of the view,
+    has an even SHA-256.
+
+    >>> folder_of("gcompris-petra", "GPL-3+", 600), folder_of("lomiri-bridge", "CC-BY-SA-4.0", 200), folder_of("x", "CC0-1.0", 600)
+    ('generators', 'suite', 'decoders')
     """
     if not FREE_LICENCE.match(licence):
         return "generators"
-    # Views of one place (train-tracks1, train-tracks2) go to one half.
     place = re.sub(r"(-inside|-?\d*(-[ab])?)$", "", name)
-    return _half(place)
+    return "suite" if side_px < REDUCTION * SIZE_PX or _is_odd(place) else "decoders"
 
 
-def half_by_licence(name: str, licence: str) -> str:
-    """``suite`` for every photograph that it may ship.
+def least_px(folder: str) -> int:
+    """Shortest side of a photograph in a folder, and of every crop of it.
 
-    >>> half_by_licence("lomiri-bridge", "CC-BY-SA-4.0"), half_by_licence("gcompris-petra", "GPL-3+")
-    ('suite', 'generators')
+    >>> least_px("generators"), least_px("suite")
+    (256, 192)
     """
-    return "suite" if FREE_LICENCE.match(licence) else "generators"
+    return REDUCTION * SIZE_PX if folder == "generators" else int(SUITE_REDUCTION * SIZE_PX)
 
 
-def _half(name: str) -> str:
-    return "suite" if hashlib.sha256(name.encode()).digest()[0] % 2 else "generators"
+def _is_odd(name: str) -> bool:
+    return bool(hashlib.sha256(name.encode()).digest()[0] % 2)
 
 
-HALVES: dict[str, Callable[[str, str], str]] = {"hash": half_of, "licence": half_by_licence}
-
-
-def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, int, int]]:
-    """Up to ``limit`` squares of at least twice the final size: the whole first, then smaller and smaller ones.
+def crop_boxes(width: int, height: int, *, limit: int, least: int = REDUCTION * SIZE_PX) -> list[tuple[int, int, int, int]]:
+    """Up to ``limit`` squares of at least ``least`` px: the whole first, then smaller and smaller ones.
 
     >>> crop_boxes(480, 360, limit=8)
     [(60, 0, 420, 360), (0, 0, 256, 256), (224, 104, 480, 360)]
     """
-    least, side = REDUCTION * SIZE_PX, min(width, height)
+    side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     boxes = [(left, top, left + side, top + side)]
     if side < 2 * least:
@@ -174,8 +178,8 @@ def crop_boxes(width: int, height: int, *, limit: int) -> list[tuple[int, int, i
     return boxes[:limit]
 
 
-def random_boxes(width: int, height: int, *, count: int, seed: int) -> list[tuple[int, int, int, int]]:
-    """``count`` squares of random size and place, at least twice the final size; they overlap.
+def random_boxes(width: int, height: int, *, count: int, seed: int, least: int = REDUCTION * SIZE_PX) -> list[tuple[int, int, int, int]]:
+    """``count`` squares of random size and place, at least ``least`` px; they overlap.
 
     >>> all(right - left >= 256 and right <= 480 for left, _, right, _ in random_boxes(480, 360, count=9, seed=0))
     True
@@ -183,7 +187,7 @@ def random_boxes(width: int, height: int, *, count: int, seed: int) -> list[tupl
     rng = np.random.default_rng(seed)
     boxes = []
     for _ in range(count):
-        side = int(rng.integers(REDUCTION * SIZE_PX, min(width, height), endpoint=True))
+        side = int(rng.integers(least, min(width, height), endpoint=True))
         left, top = int(rng.integers(width - side, endpoint=True)), int(rng.integers(height - side, endpoint=True))
         boxes.append((left, top, left + side, top + side))
     return boxes
@@ -238,7 +242,7 @@ def _licence_of(member: str, package: str, stanzas: list[tuple[list[str], str, s
 
 
 def own_photos(folder: str | Path) -> Iterator[FreePhoto]:
-    """Photographs of a folder of one's own, in halves by the hash of their names; too small ones are left out.
+    """Photographs of a folder of one's own, in two halves by the hash of their names; too small ones are left out.
 
     Raises DataError where no photograph is large enough to reduce.
     """
@@ -249,7 +253,7 @@ def own_photos(folder: str | Path) -> Iterator[FreePhoto]:
             continue
         found = True
         name = re.sub(r"[^a-z0-9]+", "-", path.relative_to(folder).with_suffix("").as_posix().lower())
-        yield FreePhoto(name, "", path.name, "", "", "", _half(name), image)
+        yield FreePhoto(name, "", path.name, "", "", "", "suite" if _is_odd(name) else "generators", image)
     if not found:
         raise DataError(f"{folder} has no photograph of at least {REDUCTION * SIZE_PX} px on the short side. Give larger ones.")
 
@@ -257,27 +261,28 @@ def own_photos(folder: str | Path) -> Iterator[FreePhoto]:
 def write_crops(
     photos: Iterable[FreePhoto], out: str | Path, *, generators: int = 40, suite: int = 6, overlapping: bool = False
 ) -> list[dict[str, str]]:
-    """Write OUT/{generators,suite}/NAME__K.png, 128 px, and return one attribution record per photograph of the suite.
+    """Write OUT/FOLDER/NAME__K.png, 128 px, and return one attribution record per photograph that a suite may show.
 
-    generators, suite: most crops of one photograph in either half.  overlapping: fill up to these numbers with random
+    generators, suite: most crops of one photograph for training, and of one that a suite shows.  overlapping: fill up to these numbers with random
     crops where a photograph is too small for a grid of so many.
     """
-    limits = {"generators": generators, "suite": suite}
+    limits = {"generators": generators, "decoders": suite, "suite": suite}
     records, seen = [], set()
     for photo in photos:
         if photo.name in seen:
             continue  # a package ships some photographs in several sizes; the first is enough
         seen.add(photo.name)
-        folder = Path(out) / photo.half
+        folder = Path(out) / photo.folder
         folder.mkdir(parents=True, exist_ok=True)
-        boxes = crop_boxes(*photo.image.size, limit=limits[photo.half])
+        least = least_px(photo.folder) if photo.package else REDUCTION * SIZE_PX
+        boxes = crop_boxes(*photo.image.size, limit=limits[photo.folder], least=least)
         if overlapping:
             seed = int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:4], "big")
-            boxes += random_boxes(*photo.image.size, count=limits[photo.half] - len(boxes), seed=seed)
+            boxes += random_boxes(*photo.image.size, count=limits[photo.folder] - len(boxes), seed=seed, least=least)
         for index, box in enumerate(boxes):
-            crop = Image.fromarray(reduce(photo.image.crop(box)))
+            crop = Image.fromarray(reduce(photo.image.crop(box), least=least / SIZE_PX))
             (folder / f"{photo.name}__{index}.png").write_bytes(encode_png(crop))
-        if photo.half == "suite":
+        if photo.folder != "generators":
             records.append({key: getattr(photo, key) for key in ("name", "package", "member", "author", "licence", "source")})
     return records
 
