@@ -18,7 +18,7 @@ from cnndetect.paths import GET_MINI, data_root, mini_root
 # The paper's order; other test sets follow by name.
 FAMILY_ORDER = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle", "sitd", "san", "deepfake")
 
-MINI, MINI_VERSION = "mini", 3
+MINI, MINI_VERSION = "mini", 4
 
 # Generators that others trained, built by the user into the data folder: cnndetect zoo public.
 PUBLIC, PUBLIC_VERSION = "public", 1
