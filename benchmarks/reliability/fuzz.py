@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -225,9 +225,10 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="score,bench,audit,serve")
+    parser.add_argument("--keep", type=Path, help="folder of rows, so that the commands can run one at a time and one table holds all")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    names = options.only.split(",")
+    names = [name for name in options.only.split(",") if name]
     with tempfile.TemporaryDirectory() as work:
         root, half = Path(work), options.files // 2
         kinds: Counter = Counter(damaged.write_files(root / "suite" / "set" / "0_real", half, options.seed))
@@ -245,6 +246,16 @@ def main() -> int:
         for name in names:
             rows.append(steps[name]())
             print(rows[-1], file=sys.stderr, flush=True)
+            if options.keep:
+                options.keep.mkdir(parents=True, exist_ok=True)
+                (options.keep / f"{name}-{options.files}-{options.seed}.json").write_text(json.dumps(asdict(rows[-1])))
+    if options.keep:
+        kept = [options.keep / f"{name}-{options.files}-{options.seed}.json" for name in steps]
+        rows = [
+            Row(**{**json.loads(file.read_text()), "reasons": Counter(json.loads(file.read_text())["reasons"])})
+            for file in kept
+            if file.exists()
+        ]
     text = table(rows, kinds, options.seed)
     put(options.out, "fuzz", text) if options.out else print(text)
     return 0 if all(row.sound for row in rows) else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from cnndetect.errors import ProtocolError
 from cnndetect.serve.app import LOCAL_HOSTS, build_app
@@ -18,10 +19,12 @@ def bound(host: str, port: int) -> socket.socket:
     """A listening socket. port: 0 for any free one.  Raises ProtocolError where the address cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)  # from now on a connection waits instead of being refused
+        with ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(128)  # from now on a connection waits instead of being refused
+            stack.pop_all()
         return listener
     except (OSError, OverflowError) as error:
         raise ProtocolError(f"{host}:{port} cannot be listened on ({error}). Choose another --port, or 0 for a free one.") from error
@@ -39,7 +42,10 @@ def run(shelf: Shelf, limits: Limits, *, host: str, port: int, tell: Callable[[s
     listener = bound(host, port)
     shown = f"[{host}]" if ":" in host else host
     tell(f"http://{shown}:{listener.getsockname()[1]}/")
-    uvicorn.Server(config).run(sockets=[listener])
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # it is how a server ends
+        pass
 
 
 def is_local(host: str) -> bool:

@@ -43,6 +43,7 @@ WRONG_NAMES = [
     "detectors calibrate progan8-npt --val EMPTY",
     "detectors fuse progan8-npt progan8-npr --val EMPTY --out EMPTY/x.json",
     "ablation scor",
+    "serve --detektor x",
     "skore x",
 ]
 MISSING_FILES = [
@@ -62,6 +63,7 @@ MISSING_FILES = [
     "zoo pack MISSING/g.pt --out EMPTY/g.pt",
     "detectors pack MISSING/a.pth EMPTY/b.safetensors",
     "detectors calibrate progan8-npr --val MISSING",
+    "serve --port 0 --detector MISSING/a.pth",
     "ablation --data MISSING --out EMPTY --trunk npr",
     "ablation page --results MISSING --summaries EMPTY --out EMPTY/p.md",
 ]
