@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -248,7 +248,7 @@ def main() -> int:
             print(rows[-1], file=sys.stderr, flush=True)
             if options.keep:
                 options.keep.mkdir(parents=True, exist_ok=True)
-                (options.keep / f"{name}-{options.files}-{options.seed}.json").write_text(json.dumps(asdict(rows[-1])))
+                (options.keep / f"{name}-{options.files}-{options.seed}.json").write_text(json.dumps(vars(rows[-1])))
     if options.keep:
         kept = [options.keep / f"{name}-{options.files}-{options.seed}.json" for name in steps]
         rows = [
