@@ -19,7 +19,6 @@ IMAGES, PER_PART = 24, 2
 # On a busy machine Ray would kill workers for the memory of others, and take slow nodes for dead.
 RAY = {
     "RAY_memory_monitor_refresh_ms": "0",
-    "RAY_raylet_start_wait_time_s": "300",
     "RAY_health_check_timeout_ms": "60000",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -34,8 +33,20 @@ import cnndetect
 
 photos, out = sys.argv[1:]
 small = 100 * 1024 * 1024
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": small, "include_dashboard": False})
-nodes = [cluster.add_node(num_cpus=1, object_store_memory=small) for _ in range(2)]
+
+
+def patient(start):
+    for _ in range(5):  # Ray gives a node half a minute to start, which a busy machine exceeds
+        try:
+            return start()
+        except Exception as error:
+            print(error, file=sys.stderr)
+    sys.exit("no node started")
+
+
+head = {"num_cpus": 0, "object_store_memory": small, "include_dashboard": False}
+cluster = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
+nodes = [patient(lambda: cluster.add_node(num_cpus=1, object_store_memory=small)) for _ in range(2)]
 ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
 
 

@@ -65,8 +65,23 @@ def build_public(
     )
     built = [_built(generator, files, out, cache) for generator in chosen]
     before = [_row(generator, _fakes_in(out, generator)) for generator in known.values() if generator not in chosen]
-    write_json(out / "built.json", [*built, *(row for row in before if row.images)])
+    rows = [*built, *(row for row in before if row.images)]
+    write_json(out / "built.json", rows)
+    write_whole(out / "README.md", markdown(rows))
     return built
+
+
+def markdown(rows: Sequence[Built]) -> str:
+    """The table of a built suite.
+
+    >>> print(markdown([Built("a", "p 1.0", "MIT", "a GAN", 0, "needs b")]).splitlines()[2])
+    | a | p 1.0 | MIT | a GAN | 0: needs b |
+    """
+    lines = ["| test set | package or repository | licence | what it does | fakes |", "|---|---|---|---|---|"]
+    for row in rows:
+        count = f"{row.images}: {row.reason}" if row.reason else str(row.images)
+        lines.append(f"| {row.name} | {row.origin} | {row.licence} | {row.what} | {count} |")
+    return "\n".join(lines) + "\n"
 
 
 def table(only: Sequence[str]) -> list[Built]:
