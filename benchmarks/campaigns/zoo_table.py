@@ -46,7 +46,9 @@ def main(suite: Path, audit: Path) -> None:
     print(tabulate(decoders, DECODERS, tablefmt="github", disable_numparse=True))
 
 
-def _figure(interval: dict[str, float]) -> str:
+def _figure(interval: dict[str, float | None]) -> str:
+    if interval["low"] is None:
+        return f"{interval['value']:.2f} [-]"
     return f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
 
 
