@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,8 +76,11 @@ def open_saved(text: str) -> Saved:
     text: a folder, or hf://USER/REPO[@REVISION]. What was fetched once is found again without a network, below HF_HOME.
     Raises WeightsError for a folder of another kind or one that was changed, DownloadError.
     """
-    folder = _fetched(text) if text.startswith(SCHEME) else Path(text)
+    remote = text.startswith(SCHEME)
+    folder = fetch_files(text, [MANIFEST]) if remote else Path(text)
     manifest = _manifest(folder)
+    if remote:
+        fetch_files(f"{SCHEME}{_address(text)[0]}@{folder.name}", manifest.files)
     for name, digest in manifest.files.items():
         if not (folder / name).is_file() or sha256_of(folder / name) != digest:
             raise WeightsError(f"{folder / name} is missing or was changed: its SHA-256 is not {digest}. Fetch or save it again.")
@@ -88,6 +91,47 @@ def open_saved(text: str) -> Saved:
     if record.file.endswith(".json"):
         _check_members(weights, manifest.files)
     return Saved(record, weights)
+
+
+def is_ours(text: str) -> bool:
+    """Whether a saved detector is one that ``save_detector`` wrote; False for a repository of another kind. Raises DownloadError."""
+    if not text.startswith(SCHEME):
+        return True
+    repo, revision = _address(text)
+    hub = _library()
+    try:
+        hub.hf_hub_download(repo, MANIFEST, revision=revision, endpoint=os.environ.get("HF_ENDPOINT") or None)
+    except hub.errors.LocalEntryNotFoundError:  # no network: what is in the cache decides
+        return not isinstance(hub.try_to_load_from_cache(repo, "config.json", revision=revision), str)
+    except hub.errors.EntryNotFoundError:
+        return False
+    except (hub.errors.HfHubHTTPError, OSError) as error:
+        raise DownloadError(f"{text} could not be fetched: {error}.") from error
+    return True
+
+
+def fetch_files(address: str, names: Iterable[str]) -> Path:
+    """Files of a repository in the cache of the Hub, all of one commit; returns their folder.
+
+    Raises WeightsError for a file that it does not hold, DownloadError.
+    """
+    repo, revision = _address(address)
+    hub = _library()
+    name, path = "", None
+    try:
+        for name in names:
+            # The folder of a snapshot is called like its commit: what changes meanwhile does not matter.
+            wanted = path.parent.name if path else revision
+            path = Path(hub.hf_hub_download(repo, name, revision=wanted, endpoint=os.environ.get("HF_ENDPOINT") or None))
+    except hub.errors.LocalEntryNotFoundError as error:
+        raise DownloadError(f"{address} is not here and cannot be reached: {error}. Go online once, or set HF_HOME.") from error
+    except hub.errors.EntryNotFoundError as error:
+        raise WeightsError(f"{address} holds no {name}. {_ADVICE}") from error
+    except (hub.errors.HfHubHTTPError, OSError) as error:
+        raise DownloadError(f"{address} could not be fetched: {error}.") from error
+    if path is None:
+        raise WeightsError(f"{address} names no files. {_ADVICE}")
+    return path.parent
 
 
 def save_detector(detector: str | Path, folder: str | Path) -> Path:
@@ -180,25 +224,6 @@ def _check_members(weights: Path, files: Mapping[str, str]) -> None:
     strange = [name for name in members if name not in files or not name.endswith(".safetensors")]
     if strange or not weights.stem.endswith(FUSION):
         raise WeightsError(f"{weights} names {strange or weights.name}. Expected a .fusion.json whose members are files of its folder.")
-
-
-def _fetched(address: str) -> Path:
-    """The folder of a repository's files in the cache of the Hub."""
-    repo, revision = _address(address)
-    hub = _library()
-    endpoint = os.environ.get("HF_ENDPOINT") or None
-    try:
-        first = Path(hub.hf_hub_download(repo, MANIFEST, revision=revision, endpoint=endpoint))
-        # The folder of a snapshot is called like its commit: all files are of one commit, whatever happens meanwhile.
-        for name in _manifest(first.parent).files:
-            hub.hf_hub_download(repo, name, revision=first.parent.name, endpoint=endpoint)
-    except hub.errors.EntryNotFoundError as error:
-        if isinstance(error, hub.errors.LocalEntryNotFoundError):
-            raise DownloadError(f"{address} is not here and cannot be reached: {error}. Go online once, or set HF_HOME.") from error
-        raise WeightsError(f"{address} holds no {MANIFEST}, or not every file that it names. {_ADVICE}") from error
-    except (hub.errors.HfHubHTTPError, OSError) as error:
-        raise DownloadError(f"{address} could not be fetched: {error}.") from error
-    return first.parent
 
 
 def _address(text: str) -> tuple[str, str | None]:

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from cnndetect.detectors.base import Detector
+from cnndetect.detectors.classifiers import FILES, load_classifier
 from cnndetect.detectors.fusion import Fusion, Member, read_fusion
-from cnndetect.detectors.hub import SCHEME, is_saved, open_saved, saved_name
+from cnndetect.detectors.hub import SCHEME, fetch_files, is_ours, is_saved, open_saved, saved_name
 from cnndetect.detectors.networks import DEFAULT_NETWORK, architecture_of, unfilled
 from cnndetect.detectors.networks.resnext import in_class_order
 from cnndetect.detectors.official import OFFICIAL, OfficialRecord, fetched_official, is_fetched, official_names, recognise
@@ -68,6 +69,8 @@ def load(detector: DetectorLike = None, *, device: str | None = None) -> Detecto
     if name in PUBLISHED:
         return load_published(find_weights(PUBLISHED[name], copy), device=device)
     if is_saved(text):
+        if not is_ours(text):
+            return load_classifier(fetch_files(text, FILES), name=saved_name(text), device=device)
         saved = open_saved(text)
         found = _from_file(saved.weights, device)
         return replace(found, name=saved_name(text), record={**found.record, "address": text} if text.startswith(SCHEME) else found.record)

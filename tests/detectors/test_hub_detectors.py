@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from cnndetect.cli.main import main
 from cnndetect.detectors import hub as hubs
@@ -24,6 +24,7 @@ from cnndetect.detectors.registry import load, name_of
 from cnndetect.errors import DownloadError, ProtocolError, WeightsError
 from cnndetect.files import sha256_of
 from cnndetect.paths import weights_root
+from cnndetect.transforms.preprocess import normalize
 
 COMMIT = "b" * 40
 IMAGES = torch.randn(2, 3, 32, 40, generator=torch.Generator().manual_seed(0))
@@ -222,3 +223,50 @@ def test_a_repository_of_another_kind_is_refused(hub) -> None:
         load("hf://user/repo", device="cpu")
     with pytest.raises(ProtocolError, match="Expected hf://USER/REPO"):
         load("hf://user", device="cpu")
+
+
+def draw_classifier(labels: dict[int, str], **processor) -> tuple[object, dict[str, bytes]]:
+    """A small model of transformers, and the files of its repository."""
+    transformers = pytest.importorskip("transformers")
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "image_size": 32,
+        "patch_size": 8,
+    }
+    torch.manual_seed(0)
+    model = transformers.ViTForImageClassification(transformers.ViTConfig(**sizes, id2label=labels, num_labels=len(labels))).eval()
+    config = {**model.config.to_dict(), "architectures": ["ViTForImageClassification"], "model_type": "vit"}
+    stated = {"size": {"height": 32, "width": 32}, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.25] * 3, **processor}
+    weights = {key: value.contiguous() for key, value in model.state_dict().items()}
+    files = {"config.json": json.dumps(config, default=str).encode(), "preprocessor_config.json": json.dumps(stated).encode()}
+    return model, {**files, "model.safetensors": save(weights, metadata={"format": "pt"})}
+
+
+@pytest.mark.parametrize("labels", [{0: "artificial", 1: "human"}, {0: "Real", 1: "AI-generated"}])
+def test_a_classifier_of_the_hub_is_a_detector_as_its_files_state(hub, labels) -> None:
+    model, hub.files = draw_classifier(labels)
+    found = load("hf://user/repo", device="cpu")
+    pixels = torch.randint(0, 256, (3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.inference_mode():
+        real, fake = model(pixel_values=(pixels[None] / 255 - 0.5) / 0.25).logits[0].tolist()[:: -1 if labels[1] == "human" else 1]
+    assert found.name == "user/repo" and float(found.logits(normalize(pixels)[None])) == pytest.approx(fake - real, abs=1e-5)
+    assert found.progan_only is None and found.record["labels"] == labels
+    hub.close()
+    assert load("hf://user/repo", device="cpu").identity == found.identity  # without the server
+
+
+def test_a_classifier_that_does_not_say_what_is_fake_is_refused(hub) -> None:
+    _, hub.files = draw_classifier({0: "LABEL_0", 1: "LABEL_1"})
+    with pytest.raises(ProtocolError, match="do not say which one is fake"):
+        load("hf://user/repo", device="cpu")
+
+
+def test_a_classifier_without_safetensors_is_refused(hub) -> None:
+    _, hub.files = draw_classifier({0: "real", 1: "fake"})
+    hub.files.pop("model.safetensors")
+    hub.files["pytorch_model.bin"] = b""  # a pickle is not fetched
+    with pytest.raises(WeightsError, match="holds no model.safetensors"):
+        load("hf://user/repo", device="cpu")
