@@ -37,7 +37,7 @@ def robustness_section(inputs: Inputs) -> Section:
     blocks = [Block("AP under every degradation", _paper(inputs, found) + _dots(inputs, found), [_table(found)])]
     shifts = [_shift(detector, one) for detector, one in found.items() if len(one.overall) > 1]
     blocks.append(Block("What moves: reals and fakes", shifts))
-    steady = [one for d in inputs.detectors if (one := stability(inputs.runs, inputs.base, d)) is not None]
+    steady = [turned for d in inputs.detectors if (turned := stability(inputs.runs, inputs.base, d)) is not None]
     if steady:
         blocks.append(Block("Stability: verdicts that turn when an image is delivered again", tables=[_stability(steady)]))
     return Section(title, "robustness", _PROSE, blocks)

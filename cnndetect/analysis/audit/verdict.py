@@ -167,11 +167,13 @@ def class_facts(facts: Sequence[FileFacts]) -> ClassFacts:
     seen = [fact for fact in facts if not fact.error]
     quality = [fact.jpeg_quality for fact in seen if not np.isnan(fact.jpeg_quality)]
     means = np.mean([fact.statistics for fact in seen], axis=0) if seen else np.full(len(STATISTICS), np.nan)
-    counted = [_counts(getattr(fact, name) for fact in seen) for name in ("format", "encoder", "mode")]
+    formats, encoders, modes = (_counts(getattr(fact, name) for fact in seen) for name in ("format", "encoder", "mode"))
     return ClassFacts(
         len(facts),
         len(facts) - len(seen),
-        *counted,
+        formats,
+        encoders,
+        modes,
         _counts(f"{fact.width}x{fact.height}" for fact in seen),
         _counts(key for fact in seen for key in fact.metadata),
         _spread(quality),
