@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from cnndetect.bench.results import Result, read_result, result_of
-from cnndetect.metrics.intervals import METHOD, SetMetrics
+from cnndetect.bench.results import Result, method_of, read_result, result_of
+from cnndetect.metrics.intervals import SetMetrics
 from cnndetect.scoring.scores import read_scores
 
 
@@ -25,16 +25,17 @@ def main(folders: list[str]) -> int:
     names = [field.name for field in fields(SetMetrics)]
     for path in sorted(path for folder in folders for path in Path(folder).rglob("*.json")):
         stored = read_result(path)
-        if stored.intervals == METHOD:
+        scores = read_scores(path.with_suffix(".npz"))
+        if stored.intervals == method_of(scores):
             continue
-        fresh = result_of(read_scores(path.with_suffix(".npz")), draws=stored.draws, seed=stored.seed)
+        fresh = result_of(scores, draws=stored.draws, seed=stored.seed)
         if any(abs(_value(stored, name) - _value(fresh, name)) > 1e-12 for name in names):
             print(f"{path}: the figures would move", file=sys.stderr)
             moved += 1
             continue
         # To the last digit: another processor's sums may differ there.
         kept = {name: replace(getattr(fresh.metrics, name), value=getattr(stored.metrics, name).value) for name in names}
-        msgspec.structs.replace(stored, metrics=SetMetrics(**kept), intervals=METHOD).save(path)
+        msgspec.structs.replace(stored, metrics=SetMetrics(**kept), intervals=fresh.intervals).save(path)
         renewed += 1
     print(f"renewed {renewed} results")
     return int(moved > 0)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from cnndetect.bench.selection import Choice
 from cnndetect.files import plain, read_record, versions, write_json
 from cnndetect.metrics import figures, rank
 from cnndetect.metrics.calibration import calibrate
-from cnndetect.metrics.intervals import METHOD, Interval, SetMetrics, set_metrics
+from cnndetect.metrics.deletion import GROUPS, photographs
+from cnndetect.metrics.intervals import LEAST_AT_FPR, METHOD, Interval, SetMetrics, set_metrics
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores
 
@@ -102,6 +104,16 @@ def read_result(path: str | Path) -> Result:
     return read_record(path, Result, what="a result", advice="Run the bench again.", unpack=_unpacked)
 
 
+def method_of(scores: Scores) -> str:
+    """How the intervals of these scores are made; another text in a stored result means that they are to be made again.
+
+    What is said of many photographs (AP to first order) and of the threshold at a fixed FPR holds for large sets alone.
+    """
+    reals = photographs(scores.clusters[scores.labels == 0])
+    large = len(np.unique(scores.clusters)) > GROUPS or reals >= min(LEAST_AT_FPR.values())
+    return f"{METHOD}; AP to first order beyond {GROUPS} photographs, TPR with the error of its threshold" if large else METHOD
+
+
 def calibrated_ece(scores: Scores, temperature: float | None) -> float | None:
     """Expected calibration error by the frozen threshold and a temperature; None where one of them is missing."""
     threshold = scores.provenance.threshold_logit
@@ -127,7 +139,7 @@ def result_of(scores: Scores, *, draws: int, seed: int, selection: tuple[Choice,
         failed=_named_failures(scores),
         draws=draws,
         seed=seed,
-        intervals=METHOD,
+        intervals=method_of(scores),
         selection=selection,
         ece_calibrated=calibrated_ece(scores, temperature),
         versions=versions(),

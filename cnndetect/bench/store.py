@@ -15,11 +15,10 @@ from typing import Protocol
 
 import msgspec
 
-from cnndetect.bench.results import Result, calibrated_ece, read_result, result_of
+from cnndetect.bench.results import Result, calibrated_ece, method_of, read_result, result_of
 from cnndetect.bench.selection import Choice
 from cnndetect.bench.suites import family_rank
 from cnndetect.errors import DataError
-from cnndetect.metrics.intervals import METHOD
 from cnndetect.paths import ALARMS, AUDITS, OLD_RUNS, RESULTS, RUNS, SPEEDS, TRIALS
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
@@ -206,7 +205,7 @@ def finished(
         result = read_result(path)
     except DataError:
         result = None
-    if result is None or (result.draws, result.intervals) != (draws, METHOD) or result.provenance != scores.provenance:
+    if result is None or (result.draws, result.intervals) != (draws, method_of(scores)) or result.provenance != scores.provenance:
         result = result_of(scores, draws=draws, seed=seed, selection=selection, temperature=temperature)
         result.save(path)
     elif (result.selection, result.ece_calibrated) != (selection, error := calibrated_ece(scores, temperature)):

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from cnndetect.bench.results import Result, read_result, result_of
+from cnndetect.bench.results import Result, method_of, read_result, result_of
 from cnndetect.bench.run import limited
 from cnndetect.bench.store import result_files, result_path
 from cnndetect.bench.suites import Suite, TestSet, find_suites
@@ -24,7 +24,7 @@ from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError, DataError
-from cnndetect.metrics.intervals import METHOD, SetMetrics
+from cnndetect.metrics.intervals import SetMetrics
 from cnndetect.scoring.batches import Conditions, score_set
 from cnndetect.scoring.scores import Scores, read_scores
 
@@ -105,7 +105,7 @@ def _of_figures(result: Result, scores: Scores) -> list[str]:
         found.append(f"has {counts} reals, fakes and failures in its scores, and says {result.n_real}, {result.n_fake}, {result.n_failed}")
     if len(set(scores.paths.tolist())) != len(scores.paths):
         found.append("counts an image twice")
-    if result.intervals != METHOD:
+    if result.intervals != method_of(scores):
         found.append(f"has intervals of an older method ({result.intervals}); make it again with this version")
         return found
     again = result_of(scores, draws=result.draws, seed=result.seed).metrics
