@@ -99,10 +99,15 @@ def stated_input(processor: Mapping[str, Any]) -> Input:
             raise ValueError(f"rescale_factor {processor['rescale_factor']}")
         normal = processor.get("do_normalize", True)
         mean, std = (processor["image_mean"], processor["image_std"]) if normal else ((0.0,) * 3, (1.0,) * 3)
-        mean, std = ((value,) * 3 if isinstance(value, (int, float)) else tuple(map(float, value)) for value in (mean, std))
-        return Input(resize, crop, mean, std, _RESAMPLING[processor.get("resample", 2)], "down")
+        return Input(resize, crop, _three(mean), _three(std), _RESAMPLING[processor.get("resample", 2)], "down")
     except (KeyError, ValueError, TypeError) as error:
         raise ProtocolError(f"Its {PROCESSOR} states an input that is not understood ({error!r}). {_ELSE}") from error
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    """One number per channel, or one for all."""
+    red, green, blue = [values] * 3 if isinstance(values, (int, float)) else values
+    return float(red), float(green), float(blue)
 
 
 def _sides(size: Any) -> int | tuple[int, int] | None:
