@@ -150,7 +150,7 @@ def fuzz_serve(count: int, seed: int) -> Row:
         port = int(re.search(rb":(\d+)/", process.stdout.readline())[1])  # type: ignore[index]
         statuses: Counter = Counter()
         slowest, crashed = 0.0, 0
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
         for index in range(count):
             before, status = cpu_seconds(process.pid), 0
             try:
@@ -161,6 +161,7 @@ def fuzz_serve(count: int, seed: int) -> Row:
                 crashed += status >= 500 or not words_ok
             except (OSError, http.client.HTTPException, ValueError) as error:
                 connection.close()  # the next request opens another
+                print(f"request {index}: {type(error).__name__}: {error}", file=sys.stderr)
                 crashed += process.poll() is not None or isinstance(error, (TimeoutError, ValueError))
                 status = -1
             statuses[status] += 1
@@ -171,7 +172,10 @@ def fuzz_serve(count: int, seed: int) -> Row:
         process.terminate()
         process.wait(30)
         errors.seek(0)
-        crashed += errors.read().count(b"Traceback")
+        said = errors.read()
+        crashed += said.count(b"Traceback")
+        if b"Traceback" in said:
+            sys.stderr.write(said[-4000:].decode("utf-8", "replace"))
     reasons = Counter({f"status {status}": number for status, number in statuses.items() if status != 200})
     return Row("serve", count, statuses[200], sum(reasons.values()), crashed, slowest, seconds, memory, reasons)
 

@@ -268,8 +268,9 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as work:
         rows = []
-        for place, name in enumerate(names):
-            share = options.kills // len(names) + (place < options.kills % len(names))
+        for name in names:  # each with its share and its own draws, whatever runs beside it
+            place = list(makers).index(name)
+            share = options.kills // len(makers) + (place < options.kills % len(makers))
             rows.append(run(makers[name](Path(work)), Path(work), share, np.random.default_rng((options.seed, place))))
             print(rows[-1], file=sys.stderr, flush=True)
     text = table(rows, options.seed)
