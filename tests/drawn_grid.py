@@ -60,7 +60,7 @@ def _draw_run(folder: Path, classes: str, seed: int, digest: str) -> None:
             "val": {"real": 10, "fake": 10, "classes": counts, "fingerprint": "e" * 64},
         },
         "epochs": 8, "best_epoch": 7, "best": log[-1], "seconds": 24.0, "stop_reason": "max_epochs", "device": "cpu",
-        "weights_sha256": digest,
+        "weights_sha256": digest, "threshold_logit": 0.0,
     }  # fmt: skip
     command = f"python -m cnndetect.train --data DATA --out RUNS --name {folder.name} --recipe mini-npr --seed {seed}"
     (folder / "record.json").write_text(json.dumps(record))

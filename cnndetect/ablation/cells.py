@@ -6,7 +6,6 @@ classes under one augmentation (Table 2, upper half), each with several seeds.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from cnndetect.data.folders import find_sets
-from cnndetect.errors import LayoutError, ProtocolError, lookup
+from cnndetect.detectors.run_record import read_run
+from cnndetect.errors import LayoutError, ProtocolError, WeightsError, lookup
 from cnndetect.train.config import TrainConfig, as_plain, changed_fields, with_defaults
 from cnndetect.train.options import config_from
 from cnndetect.train.recipes import RECIPES
-from cnndetect.train.run_state import BEST, LAST, RECORD
+from cnndetect.train.run_state import BEST, LAST
 
 AUGMENTATIONS = ("none", "blur", "jpeg", "blur-jpeg-0.5", "blur-jpeg-0.1")
 
@@ -163,22 +163,23 @@ def make_cells(
 def state_of(cell: Cell, names: Sequence[str]) -> tuple[str, str]:
     """One of the four states, and why where that is not plain. names: all classes of the data."""
     config = cell.config
-    record = _read_record(config.folder / RECORD)
-    if record is None:
+    try:
+        record = read_run(config.folder)
+    except WeightsError:
         return (INTERRUPTED, "") if (config.folder / LAST).is_file() else (MISSING, "")
     now = as_plain(config)
     if config.init not in ("imagenet", "random"):
         now["init"] = Path(config.init).name
-    changed = changed_fields(with_defaults(record["config"]), now)
+    changed = changed_fields(with_defaults(record.config), now)
     if changed:
         return CONFLICT, f"differs in {', '.join(changed)}"
-    if set(record["data"]["train"]["classes"]) != set(cell.classes or names):
-        return CONFLICT, f"was trained on the classes {', '.join(sorted(record['data']['train']['classes']))}"
+    if set(record.data["train"]["classes"]) != set(cell.classes or names):
+        return CONFLICT, f"was trained on the classes {', '.join(sorted(record.data['train']['classes']))}"
     # A run that stopped at a limit goes on when the limit has changed.
-    same_limits = all(record["config"][limit] == now[limit] for limit in ("max_epochs", "max_seconds"))
-    whole = record["stop_reason"] is not None and (config.folder / BEST).is_file()
-    ended = whole and (same_limits or record["stop_reason"] not in ("max_epochs", "max_seconds"))
-    return (FINISHED, "") if ended else (INTERRUPTED, f"{record['epochs']} epochs done")
+    same_limits = all(record.config[limit] == now[limit] for limit in ("max_epochs", "max_seconds"))
+    whole = record.stop_reason is not None and (config.folder / BEST).is_file()
+    ended = whole and (same_limits or record.stop_reason not in ("max_epochs", "max_seconds"))
+    return (FINISHED, "") if ended else (INTERRUPTED, f"{record.epochs} epochs done")
 
 
 def _recipe(condition: Condition, mini: bool) -> dict[str, Any]:
@@ -189,11 +190,3 @@ def _recipe(condition: Condition, mini: bool) -> dict[str, Any]:
     augment = RECIPES[wang].augment
     probabilities = {"blur_probability": augment.blur_probability, "jpeg_probability": augment.jpeg_probability}
     return {"recipe": f"mini-{TRUNKS[condition.trunk]}" if mini else TRUNKS[condition.trunk], **probabilities}
-
-
-def _read_record(path: Path) -> dict | None:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and {"config", "data", "stop_reason", "epochs"} <= set(record) else None

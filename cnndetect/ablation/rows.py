@@ -17,14 +17,21 @@ import numpy as np
 from cnndetect.ablation.cells import ALL, AUGMENTATIONS, Condition, cell_name, parse_name
 from cnndetect.ablation.run import CELL
 from cnndetect.bench.paired import Contestant, contestants
-from cnndetect.errors import DataError
+from cnndetect.detectors.run_record import read_run
+from cnndetect.errors import DataError, WeightsError
 from cnndetect.files import read_record, write_whole
 from cnndetect.metrics.bounds import fraction_bounds
 from cnndetect.metrics.intervals import DRAWS, Interval, Jackknife
-from cnndetect.train.run_state import LOG, RECORD
+from cnndetect.train.run_state import LOG
 
 # Of every epoch in a summary.
 LOGGED = ("lr", "val_accuracy", "val_ap", "seconds")
+
+
+class CellNote(msgspec.Struct, frozen=True):
+    """What cell.json holds of interest here: the command that trains the cell."""
+
+    command: str
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,26 +139,26 @@ class Grid:
 def summarize(folder: Path) -> Summary:
     """A run's summary from its record and log. Raises DataError where the run has not ended or lacks a file."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        cell = json.loads((folder / CELL).read_text(encoding="utf-8"))
+        record = read_run(folder)
+        cell = read_record(folder / CELL, CellNote, what="the note of a cell", advice="Train it again.")
         rows = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
-        data, batch = record["data"], record["config"]["batch_size"]
-        per_epoch = _images_per_epoch(data["train"], record["config"]["balance"], batch)
+        data, batch = record.data, record.config["batch_size"]
+        per_epoch = _images_per_epoch(data["train"], record.config["balance"], batch)
         log = {key: [_short(row[key]) for row in rows] for key in LOGGED}
         seen = [row["epoch"] * per_epoch + min(row["steps"] * batch, per_epoch) for row in rows]
-        if record["stop_reason"] is None or not rows:
+        if record.stop_reason is None or not rows:
             raise DataError(f"{folder} has not ended yet. Continue it with cnndetect ablation run.")
         return Summary(
-            name=folder.name, command=cell["command"], recipe=record["recipe"], arch=record["arch"],
-            initialisation=record["initialisation"], class_names=sorted(data["train"]["classes"]),
+            name=folder.name, command=cell.command, recipe=record.recipe, arch=record.arch,
+            initialisation=record.initialisation, class_names=sorted(data["train"]["classes"]),
             images=data["train"]["real"] + data["train"]["fake"], validation_images=data["val"]["real"] + data["val"]["fake"],
-            epochs=record["epochs"], best_epoch=record["best_epoch"], val_accuracy=_short(record["best"]["val_accuracy"]),
-            val_ap=_short(record["best"]["val_ap"]), seconds=record["seconds"], stop_reason=record["stop_reason"],
-            device=record["device"], weights_sha256=record["weights_sha256"], data_fingerprint=data["train"]["fingerprint"],
+            epochs=record.epochs, best_epoch=record.best_epoch, val_accuracy=_short(record.best["val_accuracy"]),
+            val_ap=_short(record.best["val_ap"]), seconds=record.seconds, stop_reason=record.stop_reason,
+            device=record.device, weights_sha256=record.weights_sha256, data_fingerprint=data["train"]["fingerprint"],
             log={"images": seen, **log},
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is no whole run of a grid ({error!r}). Make it with cnndetect ablation run.") from error
+    except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
+        raise DataError(f"{folder} is no whole run of a grid ({error}). Make it with cnndetect ablation run.") from error
 
 
 def read_summary(path: Path) -> Summary:

@@ -5,7 +5,6 @@ Every cell is trained in a process of its own, so that its memory is given back.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import signal
 import sys
@@ -21,12 +20,13 @@ from cnndetect.ablation.cells import ALL, CONFLICT, FINISHED, Cell, parse_name, 
 from cnndetect.bench.run import Options, run_suite
 from cnndetect.bench.suites import find_suites
 from cnndetect.detectors.registry import load
+from cnndetect.detectors.run_record import RECORD, read_run
 from cnndetect.errors import CnndetectError, DataError, ProtocolError
 from cnndetect.train.checkpoint import save_json
 from cnndetect.train.config import TrainConfig
 from cnndetect.train.loop import train
 from cnndetect.train.options import shown_words
-from cnndetect.train.run_state import BEST, RECORD
+from cnndetect.train.run_state import BEST
 
 CELL = "cell.json"
 
@@ -79,7 +79,7 @@ def _train(cell: Cell, run: Run) -> None:
 def bench_cells(runs: Path, suite: str, options: Options, *, results: Path, only: str = "*", device: str | None = None) -> dict[str, str]:
     """Bench every finished cell below ``runs`` into RESULTS/CELL; name -> why it failed, "" where it did not."""
     folders = sorted(path.parent for path in runs.glob(f"*/{RECORD}") if parse_name(path.parent.name))
-    ended = [folder for folder in folders if json.loads((folder / RECORD).read_text(encoding="utf-8"))["stop_reason"] is not None]
+    ended = [folder for folder in folders if read_run(folder).stop_reason is not None]
     chosen = [folder for folder in ended if fnmatch(folder.name, only)]
     if not chosen:
         begun = f"{len(folders)} cells begun, {len(ended)} finished"

@@ -7,18 +7,18 @@ thirds of a checkpoint are the state of its optimiser; what is kept to load is a
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from safetensors.torch import save_file
 
 from cnndetect.data.official.download import check_room, download
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
 from cnndetect.detectors.weights import fit_state, load_state
 from cnndetect.errors import ProtocolError, WeightsError, lookup
-from cnndetect.files import sha256_of, write_json, write_whole
+from cnndetect.files import read_record, sha256_of, write_json, write_whole
 from cnndetect.paths import official_root
 
 LICENCE = """\
@@ -149,6 +149,13 @@ def is_fetched(record: OfficialRecord, *, folder: str | Path | None = None) -> b
     return _stripped(root, record).is_file() and _note(root, record).is_file()
 
 
+class StrippedNote(msgspec.Struct, frozen=True):
+    """The note beside stripped weights: SHA-256 of this file, and of the checkpoint it comes from."""
+
+    sha256: str
+    source_sha256: str
+
+
 def fetched_official(record: OfficialRecord) -> tuple[Path, str]:
     """The safetensors, checked, and the SHA-256 of the checkpoint it comes from.
 
@@ -162,15 +169,12 @@ def fetched_official(record: OfficialRecord) -> tuple[Path, str]:
             f"Fetch them: cnndetect detectors get {record.stem}"
         )
     path, note = _stripped(root, record), _note(root, record)
-    try:
-        content = json.loads(note.read_text(encoding="utf-8"))
-        expected, source = str(content["sha256"]), str(content["source_sha256"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"{note} cannot be read ({error!r}). Remove it and fetch {record.stem} again.") from error
+    advice = f"Remove it and fetch {record.stem} again."
+    kept = read_record(note, StrippedNote, what="the note of fetched weights", advice=advice, error=WeightsError)
     digest = sha256_of(path)
-    if digest != expected:
-        raise WeightsError(f"{path} has SHA-256 {digest}. Expected {expected}; it was changed. Remove it and fetch {record.stem} again.")
-    return path, source
+    if digest != kept.sha256:
+        raise WeightsError(f"{path} has SHA-256 {digest}. Expected {kept.sha256}; it was changed. {advice}")
+    return path, kept.source_sha256
 
 
 def recognise(path: Path, digest: str) -> OfficialRecord | None:

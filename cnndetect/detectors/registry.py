@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -27,6 +26,7 @@ from cnndetect.detectors.published.fetching import find_weights, is_here
 from cnndetect.detectors.published.loading import load_published
 from cnndetect.detectors.published.record import Published
 from cnndetect.detectors.records import FUSION, WeightsRecord, record_beside, registered
+from cnndetect.detectors.run_record import run_beside
 from cnndetect.detectors.weights import DEFAULT_DETECTOR, fit_state, load_state, registered_file
 from cnndetect.errors import ProtocolError, WeightsError, lookup
 from cnndetect.files import sha256_of
@@ -168,7 +168,9 @@ def _from_file(path: Path, device: str) -> Detector:
         return Detector(name=name, network=network, weights_sha256=digest, progan_only=True, device=device, record=asdict(official))
     if record:
         return _recorded(name, network, record, device)
-    return Detector(name=name, network=network, threshold_logit=_threshold_beside(path, digest), weights_sha256=digest, device=device)
+    run = run_beside(path, digest)
+    threshold = None if run is None else run.threshold_logit
+    return Detector(name=name, network=network, threshold_logit=threshold, weights_sha256=digest, device=device)
 
 
 def _fusion(path: Path, device: str) -> tuple[Fusion, list[Detector]]:
@@ -200,21 +202,6 @@ def _network(path: Path, name: str | None = None) -> nn.Module:
 
 def _is_file(text: str) -> bool:
     return text not in registered() and text not in OFFICIAL and (text.lower().endswith(SUFFIXES) or Path(text).is_file())
-
-
-def _threshold_beside(path: Path, digest: str) -> float | None:
-    """The frozen threshold of a run folder's record.json, where that record is of this very file."""
-    beside = path.with_name("record.json")
-    if not beside.is_file():
-        return None
-    try:
-        record = json.loads(beside.read_text(encoding="utf-8"))
-        fits = record["weights_sha256"] == digest and record["threshold_logit"] is not None
-        return float(record["threshold_logit"]) if fits else None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WeightsError(
-            f"{beside} is no record of a training run ({error!r}). Expected weights_sha256 and threshold_logit; mend or move it."
-        ) from error
 
 
 def _factory(spec: str) -> Callable:

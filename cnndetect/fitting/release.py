@@ -5,7 +5,6 @@ Each function writes the record beside the weights (records.py). Images are vali
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from cnndetect.detectors.networks import NETWORKS, architecture_of
 from cnndetect.detectors.packed import to_int6, to_int8
 from cnndetect.detectors.records import Packing, Source, WeightsRecord, read_record, record_beside, record_path
 from cnndetect.detectors.registry import load, name_of
+from cnndetect.detectors.run_record import RECORD, run_beside
 from cnndetect.detectors.weights import load_state
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.files import sha256_of, write_whole
@@ -186,26 +186,23 @@ def _logits(
 
 def _of_run(weights: Path, digest: str) -> dict[str, Any]:
     """What record.json of a training run says of its weights; nothing where there is none, or of other weights."""
-    path = weights.with_name("record.json")
-    if not path.is_file():
+    run = run_beside(weights, digest)
+    if run is None:
         return {}
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        if run["weights_sha256"] != digest:
-            return {}
-        data = [f"{split}: {_counted(facts['classes'])}" for split, facts in run["data"].items()]
-        return {
-            "title": run["name"],
-            "network": run["arch"],
-            "architecture": NETWORKS[run["arch"]].words if run["arch"] in NETWORKS else run["arch"],
-            "training_data": "; ".join(data),
-            "recipe": run["recipe"],
-            "seed": run["seed"],
-            "initialisation": run["initialisation"],
-            "threshold_logit": run["threshold_logit"],
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise WeightsError(f"{path} is no record of a training run ({error!r}). Mend or move it.") from error
+        data = [f"{split}: {_counted(facts['classes'])}" for split, facts in run.data.items()]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{weights.with_name(RECORD)} does not count the images of its classes ({error!r}). Mend or move it.") from error
+    return {
+        "title": run.name,
+        "network": run.arch,
+        "architecture": NETWORKS[run.arch].words if run.arch in NETWORKS else run.arch,
+        "training_data": "; ".join(data),
+        "recipe": run.recipe,
+        "seed": run.seed,
+        "initialisation": run.initialisation,
+        "threshold_logit": run.threshold_logit,
+    }
 
 
 def _counted(classes: dict[str, dict[str, int]]) -> str:

@@ -16,11 +16,26 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
+
 from cnndetect.errors import DataError
 
 SUFFIX, INDEX, FORMAT = ".pack.zip", "index.json", "cnndetect-pack/1"
 
 _LOCAL_HEADER_BYTES = 30
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A file of a pack: the member that holds it, the SHA-256 of these bytes and of the source's."""
+
+    member: str
+    sha256: str
+    source_sha256: str
+
+
+class _Index(msgspec.Struct, frozen=True):
+    format: str
+    files: dict[str, _Entry]
 
 
 @dataclass(frozen=True)
@@ -129,18 +144,18 @@ def _opened(file: Path, _modified: int, _size: int) -> dict[str, Packed]:
     """The index of a pack; offsets are kept, so that reading needs no open archive and works in any thread or process."""
     try:
         with zipfile.ZipFile(file) as archive, file.open("rb") as raw:
-            record = json.loads(archive.read(INDEX))
-            if record["format"] != FORMAT:
-                raise DataError(f"{file} is a pack of format {record['format']!r}. Expected {FORMAT}; update cnndetect.")
+            record = msgspec.json.decode(archive.read(INDEX), type=_Index)
+            if record.format != FORMAT:
+                raise DataError(f"{file} is a pack of format {record.format!r}. Expected {FORMAT}; update cnndetect.")
             found = {}
-            for name, row in record["files"].items():
-                info = archive.getinfo(row["member"])
+            for name, row in record.files.items():
+                info = archive.getinfo(row.member)
                 raw.seek(info.header_offset)
                 name_length, extra_length = struct.unpack("<HH", raw.read(_LOCAL_HEADER_BYTES)[26:30])
                 start = info.header_offset + _LOCAL_HEADER_BYTES + name_length + extra_length
                 if info.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"{row['member']} is compressed")
-                found[name] = Packed(file, start, info.file_size, row["sha256"], row["source_sha256"])
+                    raise ValueError(f"{row.member} is compressed")
+                found[name] = Packed(file, start, info.file_size, row.sha256, row.source_sha256)
             return found
     except (OSError, KeyError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
         raise DataError(f"{file} is no pack of images ({error}). Expected what `cnndetect data pack` writes; fetch it again.") from error

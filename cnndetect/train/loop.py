@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cnndetect.data.folders import Sample, spread
 from cnndetect.data.test_only import refuse_test_images, refuse_test_samples
+from cnndetect.detectors.run_record import RECORD, RunRecord
 from cnndetect.errors import WeightsError, lookup
 from cnndetect.files import sha256_of
 from cnndetect.progress import bar, say
@@ -29,13 +30,13 @@ from cnndetect.train.data import (
 from cnndetect.train.distributed import agree, choose_device, join_world
 from cnndetect.train.epochs import epoch_batches, epoch_order
 from cnndetect.train.pairs import check_pairs, limit_pairs
-from cnndetect.train.record import TrainRecord, make_record
-from cnndetect.train.run_state import BEST, LAST, LOG, RECORD, Run, begin_epoch, save, start_or_resume
+from cnndetect.train.record import make_record
+from cnndetect.train.run_state import BEST, LAST, LOG, Run, begin_epoch, save, start_or_resume
 from cnndetect.train.stages import next_rate, set_training
 from cnndetect.train.validate import autocast, to_network, validate
 
 
-def train(config: TrainConfig, *, progress: bool = False, rerun: bool = False, grow: bool = False) -> TrainRecord:
+def train(config: TrainConfig, *, progress: bool = False, rerun: bool = False, grow: bool = False) -> RunRecord:
     """Train until the learning rate, the epochs or the seconds run out; continue where a killed run stopped.
 
     ``progress`` writes a bar and one line per epoch to stderr; ``rerun`` starts over; ``grow`` takes in classes that were

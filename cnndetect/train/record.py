@@ -1,18 +1,15 @@
-"""A run enters, the record that travels with its weights leaves: trained on what, how, and how it ended."""
+"""Make the record that travels with the weights of a run: trained on what, how, and how it ended."""
 
 from __future__ import annotations
 
-import platform
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy
-import PIL
-import scipy
 import torch
 
+from cnndetect.detectors.run_record import RunRecord
+from cnndetect.files import versions
 from cnndetect.train.config import FREE_FIELDS, as_plain
 from cnndetect.train.distributed import batchnorm_kind
 from cnndetect.train.recipes import RECIPES
@@ -25,53 +22,10 @@ DIFFERENCES = (
 )
 
 
-@dataclass(frozen=True)
-class TrainRecord:
-    """What OUT/NAME/record.json holds; ``stop_reason`` is None while the run goes on."""
-
-    name: str
-    arch: str
-    recipe: str
-    config: dict[str, Any]
-    initialisation: str
-    data: dict[str, Any]
-    seed: int
-    seconds: float
-    max_seconds: float | None
-    epochs: int
-    stop_reason: str | None
-    best_epoch: int | None
-    best: dict[str, Any]
-    threshold_logit: float | None
-    weights: str
-    weights_sha256: str | None
-    batchnorm: str
-    processes: int
-    images_seen: int
-    growth: list[dict[str, Any]]
-    device: str
-    versions: dict[str, str]
-    differences_to_reference: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON values, no path of this machine among them."""
-        return asdict(self)
-
-    def summary(self) -> str:
-        """Three lines for people."""
-        best = self.best
-        return (
-            f"{self.name}: {self.stop_reason} after {self.epochs} epochs, {self.seconds:.0f} s\n"
-            f"started from {self.initialisation}\n"
-            f"best epoch {self.best_epoch}: val accuracy {best.get('val_accuracy', float('nan')):.4f}, "
-            f"ap {best.get('val_ap', float('nan')):.4f} -> {self.weights} (sha256 {self.weights_sha256})"
-        )
-
-
-def make_record(run: Run) -> TrainRecord:
+def make_record(run: Run) -> RunRecord:
     """The record of a run as it stands."""
     best = run.best or {}
-    return TrainRecord(
+    return RunRecord(
         name=run.config.name,
         arch=run.config.arch,
         recipe=recipe_name(run),
@@ -120,13 +74,6 @@ def recipe_name(run: Run) -> str:
 def device_words(device: torch.device) -> str:
     """The kind of device, a GPU by its product name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that touches a pixel or a weight."""
-    modules = {"torch": torch, "numpy": numpy, "scipy": scipy, "pillow": PIL}
-    installed = {name: str(module.__version__) for name, module in modules.items()}
-    return {"python": platform.python_version(), **installed, "torchvision": version("torchvision")}
 
 
 def _without_paths(run: Run) -> dict[str, Any]:

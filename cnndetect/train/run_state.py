@@ -22,7 +22,7 @@ from cnndetect.train.growth import check_growth
 from cnndetect.train.plateau import Plateau
 from cnndetect.train.stages import first_rate, make_optimizer, stage_at
 
-LAST, BEST, LOG, RECORD = "last.ckpt", "best.safetensors", "log.jsonl", "record.json"
+LAST, BEST, LOG = "last.ckpt", "best.safetensors", "log.jsonl"
 
 
 @dataclass

@@ -20,7 +20,7 @@ from PIL import Image
 from cnndetect.data.folders import PHOTO_MARK
 from cnndetect.data.photos import load_photos, split_files
 from cnndetect.errors import DataError
-from cnndetect.files import write_whole
+from cnndetect.files import read_record, write_whole
 from cnndetect.images import list_images, open_image
 from cnndetect.progress import bar
 from cnndetect.zoo.makers import Made, Maker, Painted
@@ -141,7 +141,7 @@ def build_suite(
             _write_once(shared / file.name, lambda file=file: np.asarray(open_image(file)))
         counts[maker.family] = build_test_set(maker, [shared / file.name for file in chosen], Path(out) / maker.family, count=count)
     if attribution is not None:
-        records = json.loads(Path(attribution).read_text(encoding="utf-8"))
+        records = read_record(attribution, list[dict[str, str]], what="a list of credits", advice="cnndetect zoo photos writes it.")
         names = {photograph_of(file) for file in list_images(shared)}
         text = attribution_text([record for record in records if record["name"] in names])
         (Path(out) / "ATTRIBUTION.md").write_text(text, encoding="utf-8")

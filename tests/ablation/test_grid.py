@@ -179,7 +179,7 @@ def test_score_benches_finished_cells_only(tmp_path: Path, capsys: pytest.Captur
     runs = tmp_path / "runs"
     for name, reason in (("npr-none-call-s0", "max_epochs"), ("npr-blur-call-s0", None), ("npr-jpeg-call-s0", "max_epochs"), ("mine", "x")):
         (runs / name).mkdir(parents=True)
-        (runs / name / "record.json").write_text(json.dumps({"stop_reason": reason}))
+        (runs / name / "record.json").write_text(json.dumps({"stop_reason": reason, "weights_sha256": "0", "threshold_logit": 0.0}))
     benched: list[str] = []
 
     def bench(detector: object, suite: object, options: object, *, results: Path, progress: bool) -> Benchmark:

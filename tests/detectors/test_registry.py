@@ -72,7 +72,7 @@ def test_a_threshold_of_other_weights_is_not_taken(run_folder, tmp_path) -> None
     assert load(tmp_path / "best.safetensors", device="cpu").threshold_logit is None
     for content in ("{", "[]", '{"threshold_logit": 1}'):
         (tmp_path / "record.json").write_text(content)
-        with pytest.raises(WeightsError, match="record.json is no record"):
+        with pytest.raises(WeightsError, match="record.json is not a record"):
             load(tmp_path / "best.safetensors", device="cpu")
 
 
