@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import glob
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.guard import DONE, FAILED
-from cnndetect.errors import DataError, LayoutError, ProtocolError
+from cnndetect.errors import DataError, ProtocolError
 from cnndetect.progress import bar, say
 
 if TYPE_CHECKING:
@@ -113,30 +112,16 @@ def score(
     return FAILED if failed else DONE
 
 
-def find_images(given: Sequence[str]) -> list[Path | bytes]:
+def find_images(words: Sequence[str]) -> list[Path | bytes]:
     """Files as they are given, ``-`` as the bytes of stdin, folders and patterns replaced by the images they hold.
 
-    Raises LayoutError for a folder without images, and for a pattern that nothing fits.
+    Raises LayoutError for a folder without images, and for a pattern that nothing fits; ImageError for an address.
     """
-    from cnndetect.images import list_images, packs
+    from cnndetect.scoring.inputs import given
 
     found: list[Path | bytes] = []
-    for word in given:
-        if word == STDIN:
-            found.append(sys.stdin.buffer.read())
-            continue
-        path = Path(word)
-        if packs.is_dir(path):
-            here = list_images(path)
-            if not here:
-                raise LayoutError(f"{path} holds no images. Expected files such as a.png or b.jpg in it or below it.")
-        elif not path.exists() and glob.has_magic(word):
-            here = [Path(name) for name in sorted(glob.glob(word, recursive=True)) if not Path(name).is_dir()]
-            if not here:
-                raise LayoutError(f"No file fits the pattern {word!r}. Expected files such as 'photos/*.jpg'.")
-        else:
-            here = [path]
-        found += here
+    for word in words:
+        found += [sys.stdin.buffer.read()] if word == STDIN else [Path(one) for one in given(word).images]
     return found
 
 

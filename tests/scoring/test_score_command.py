@@ -134,7 +134,7 @@ def test_a_pattern_and_stdin_are_images_too(folder: Path, capsys: pytest.Capture
     expected = _run(folder / "a.png"), capsys.readouterr().out.split("\t")[0]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((folder / "a.png").read_bytes())))
     assert (_run("-"), capsys.readouterr().out) == (0, f"{expected[1]}\t-\n")
-    assert _run(folder / "*.gif") == 1 and "No file fits" in capsys.readouterr().err
+    assert _run(folder / "*.gif") == 1 and "No image file matches" in capsys.readouterr().err
 
 
 def test_the_module_runs_as_a_command(folder: Path) -> None:
