@@ -1,4 +1,4 @@
-"""Every error the package raises on purpose, and the one look-up that all registries share.
+"""All errors that the package raises on purpose, and the lookup that every registry uses.
 
 CnndetectError
  ├─ ImageError        a file or an array that is not a usable image

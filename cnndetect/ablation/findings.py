@@ -1,4 +1,4 @@
-"""Rows of an ablation grid in, verdicts on the findings of Wang et al. 2020 out; no verdict is written by hand."""
+"""Which findings of Wang et al. 2020 an ablation grid confirms. Every verdict is computed."""
 
 from __future__ import annotations
 

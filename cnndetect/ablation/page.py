@@ -1,4 +1,4 @@
-"""The page of an ablation grid, ``docs/results.md``, and its figures: every word about numbers is computed."""
+"""The page of an ablation grid, ``docs/results.md``, and its figures. Every statement about numbers is computed."""
 
 from __future__ import annotations
 

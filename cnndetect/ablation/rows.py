@@ -1,4 +1,4 @@
-"""Runs of an ablation grid and their results in, rows over seeds out: spread over seeds beside intervals over photographs.
+"""Rows of an ablation grid: the average over the seeds of a condition, its spread over seeds, and its interval over photographs.
 
 A run is kept as a summary, one small JSON file, so that its page can be made again where the run itself is gone.
 """

@@ -1,4 +1,4 @@
-"""Training and benching of an ablation grid, a cell at a time; what is finished is passed over, and a failed cell takes no other with it.
+"""Train and score an ablation grid cell by cell. Finished cells are skipped, and a cell that fails does not stop the others.
 
 Every cell is trained in a process of its own, so that its memory is given back.
 """

@@ -1,4 +1,4 @@
-"""``cnndetect detectors``: which detectors there are, official weights on request, and the way from a trained one to one that ships."""
+"""``cnndetect detectors``: list detectors, fetch weights of others, and prepare a trained detector for release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of verbs that import a verb when it is called, and suggest the nearest one for a name that is none."""
+"""Groups of verbs: a verb is imported when it is called, and an unknown name gets the nearest one as a suggestion."""
 
 from __future__ import annotations
 

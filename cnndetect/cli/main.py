@@ -1,4 +1,4 @@
-"""The program ``cnndetect``: its verbs, each imported when it is called, and the way in from a shell or a test."""
+"""The program ``cnndetect``: its verbs, each imported when it is called, and its entry point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cnndetect zoo`` for decoders that paint photographs again: ``train --from photographs``, ``resynthesise``, ``build-pairs``."""
+"""``cnndetect zoo`` for resynthesis of photographs: ``train --from photographs``, ``resynthesise``, ``build-pairs``."""
 
 from __future__ import annotations
 

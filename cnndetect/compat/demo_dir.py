@@ -1,4 +1,4 @@
-"""``python -m cnndetect.compat.demo_dir -d FOLDER``: folders of real and fake images in, the figures of demo_dir.py out."""
+"""``python -m cnndetect.compat.demo_dir -d FOLDER`` prints the figures of the original demo_dir.py for folders of real and fake images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m cnndetect.compat.eval``: the released test sets in, the CSV of the original eval.py out."""
+"""``python -m cnndetect.compat.eval`` scores the released test sets and writes the CSV of the original eval.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder in, labelled samples out: ROOT/[class/]{0_real,1_fake}/..., labels by folder name alone.
+"""Read labelled images from folders: ROOT/[class/]{0_real,1_fake}/... The name of the folder alone gives the label.
 
 A set may have a text file ``0_real.txt`` instead of a folder ``0_real``: one path a line, relative to the file, so
 that several sets share the same reals.

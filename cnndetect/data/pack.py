@@ -1,4 +1,4 @@
-"""Pack a suite: every folder of images becomes one file of lossless WebP, real and fake alike, pixels checked one by one."""
+"""Pack a suite: each folder of images becomes one file of lossless WebP, real and fake alike, and every pixel is compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs for the zoo: a folder in, 128 px arrays of one split out.
+"""Photographs that the zoo trains on: read one split of a folder as 128 px arrays.
 
 Every image of the project, real or fake, goes through this one door: a source of at least twice the size is
 reduced to 128 px (Lanczos), so no JPEG grid is left and the file's history cannot tell real from fake.

@@ -1,4 +1,4 @@
-"""Folders that may measure and never choose: no training, no threshold and no choice of a detector on a test suite.
+"""Refuse test suites where something is chosen: no training, no threshold and no selection of a detector may use them.
 
 A folder is refused where it, a folder above it or one up to three levels below it holds a file TEST_ONLY; where it lies in, or holds, the
 embedded suite, a released test set or a set of the catalogue; and where one of its images lies there, as a list of shared reals allows.

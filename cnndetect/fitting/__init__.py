@@ -1,1 +1,1 @@
-"""Fits on validation images: thresholds, temperatures, sums of detectors, packed weights that ship."""
+"""Fits on validation images: thresholds, temperatures, weights of fusions, and the packed weights that ship."""

@@ -1,4 +1,4 @@
-"""Fits of a fusion: the weights of a sum of logits, from stored validation logits."""
+"""Fit a fusion: the weights of a sum of logits, from stored validation logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a trained detector to one that ships: pack its weights, freeze its threshold, sum it with others, keep its record.
+"""Prepare a trained detector for release: pack its weights, freeze its threshold, fuse it with others, and write its record.
 
 Each function writes the record beside the weights (records.py). Images are validation images; a test set has no part in it.
 """

@@ -1,4 +1,4 @@
-"""Logits of a detector on a validation folder, stored, so that a fit on them is repeated without a network."""
+"""Logits of a detector on a validation folder. They are stored, so that a fit can be repeated without the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths, PIL images, arrays and tensors enter; 8-bit RGB leaves, or an ImageError that names what was given.
+"""Read images: paths, PIL images, arrays and tensors become 8-bit RGB, or raise an ImageError that names what was given.
 
 This is the only code that opens an image file, in a folder or in a pack (packs.py). What it decides, it decides once for the whole package:
 

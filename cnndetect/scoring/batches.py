@@ -1,4 +1,4 @@
-"""Scoring of a whole test set, resumable after a kill.
+"""Score a whole test set; a run that was killed continues.
 
 What was waiting for its batch waits again when the run goes on, so the batches, and with them the logits, are those of
 an unbroken run.

@@ -1,4 +1,4 @@
-"""The one way images are scored: decoded ahead in threads, grouped by size, sent through the detector in batches.
+"""The scoring engine: images are decoded ahead in threads, grouped by size, and sent through the detector in batches.
 
 ``score``, the bench and the fits on validation images all call ``score_batches``. An image fails when it cannot be
 decoded, when the detector raises for it alone, or when its logit is not finite. A failure is an outcome with a reason,

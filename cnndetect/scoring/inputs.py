@@ -1,4 +1,4 @@
-"""Everything that ``score`` takes, told apart: one image, or a collection of images."""
+"""Tell what ``score`` was given: one image, or a collection of images."""
 
 from __future__ import annotations
 

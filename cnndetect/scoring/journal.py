@@ -1,4 +1,4 @@
-"""The journal of a run: a line per finished batch, so that a killed run loses at most the batch under way."""
+"""The journal of a run has one line per finished batch, so that a killed run loses at most the current batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images decoded by a few threads ahead of the network, handed over in their order.
+"""Decode images in a few threads ahead of the network, and return them in order.
 
 Decoders release the interpreter's lock, so that they work while the network does. Few images are held at a time.
 """

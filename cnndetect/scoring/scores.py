@@ -1,4 +1,4 @@
-"""Scores: what a detector said of every image of a test set. The waist between networks and tables."""
+"""Scores: the logit of a detector for every image of a test set. All tables are computed from them, none from a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scoring of images of any kind and size: one fakeness each, in the given order and at bounded memory."""
+"""Score images of any kind and size in the given order and in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An architecture and an initialisation by name enter, a network and the truth about its start leave."""
+"""Build the network of a training run by name, and record what it was initialised from."""
 
 from __future__ import annotations
 

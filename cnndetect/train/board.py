@@ -1,4 +1,4 @@
-"""Rows of the epoch log enter, TensorBoard curves leave; without --tensorboard nothing happens."""
+"""Write the epoch log as TensorBoard curves where --tensorboard is given."""
 
 from __future__ import annotations
 

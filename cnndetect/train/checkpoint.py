@@ -1,4 +1,4 @@
-"""The state of a run enters, a file that is always whole leaves: the old one or the new one, never half."""
+"""Checkpoints of a run: a file on disk is always complete, the old one or the new one."""
 
 from __future__ import annotations
 

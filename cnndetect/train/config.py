@@ -1,4 +1,4 @@
-"""Everything a training run can be told, in one record that checks itself; defaults are the reference's."""
+"""The configuration of a training run: one record that validates itself. Its defaults are those of the reference."""
 
 from __future__ import annotations
 

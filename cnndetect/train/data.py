@@ -1,4 +1,4 @@
-"""ROOT/{train,val}/class/{0_real,1_fake} enters; the batches of any epoch, from any step on, leave.
+"""Training data: the batches of any epoch, from any step on, of ROOT/{train,val}/class/{0_real,1_fake}.
 
 A view of a sample depends only on (seed, epoch, its index), the order of an epoch only on (seed, epoch):
 the number of workers, the number of processes and an interruption never change what the network sees.

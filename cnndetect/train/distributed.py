@@ -1,4 +1,4 @@
-"""torchrun's environment enters, this process's place among the others leaves; one process needs nothing."""
+"""Distributed training under torchrun: the rank of this process, its device, and the collective operations. One process needs none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a training set is an earlier one with classes added: the only change that a run may take in, and only when asked."""
+"""Whether a training set is an earlier one with classes added: the only change of data with which a run may continue, on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TrainConfig enters, OUT/NAME/{best.safetensors, last.ckpt, log.jsonl, record.json} leave."""
+"""The training loop. It writes OUT/NAME/{best.safetensors, last.ckpt, log.jsonl, record.json}."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation scores enter one by one, the learning rate of the next epoch and the stop leave.
+"""The learning-rate schedule: from the validation score of each epoch to the next learning rate, or to the end of training.
 
 The reference (earlystop.py, train.py): a score improves when it is at least `min_improvement` above the best;
 after `patience` epochs without improvement the learning rate falls tenfold and a fresh count starts, without

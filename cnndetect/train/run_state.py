@@ -1,4 +1,4 @@
-"""A configuration enters, a run that stands where its last checkpoint left it (or at the start) leaves."""
+"""The state of a training run: created from its configuration, or restored from its last checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A configuration and an epoch enter; what is trained then, by which optimiser, at which rate, leaves."""
+"""Stages of training: which layers are trained in an epoch, with which optimiser and learning rate."""
 
 from __future__ import annotations
 

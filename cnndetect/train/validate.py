@@ -1,4 +1,4 @@
-"""A network and the validation split enter, logits and what one line of the log says about them leave."""
+"""Validation of a training run: the logits of the validation split and the figures for the epoch log."""
 
 from __future__ import annotations
 

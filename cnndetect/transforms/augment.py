@@ -1,4 +1,4 @@
-"""A training image enters, one seeded view of it leaves: resized, blurred, JPEG-compressed, cropped, flipped.
+"""Training augmentation: one seeded view of an image, resized, blurred, JPEG-compressed, cropped and flipped.
 
 The order and every detail are the reference's (Wang et al. 2020, data/datasets.py): blur and JPEG are
 independent of each other and come before the crop; the blur truncates to uint8 after each of its two passes.

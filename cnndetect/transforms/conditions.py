@@ -1,4 +1,4 @@
-"""Under which conditions weights and detectors are chosen: images as they are met, not only as they are made.
+"""The conditions under which weights and detectors are selected: images as they circulate, not only as they were generated.
 
 Names of degrade.py, in a module of their own so that a command line can name them without loading torch.
 """

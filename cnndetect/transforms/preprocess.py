@@ -1,4 +1,4 @@
-"""An RGB array enters, the normalised tensor that a detector takes leaves, by one of two named protocols."""
+"""Preprocessing: from an RGB array to the normalised tensor of a detector, by one of two named protocols."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def test_folders_around_the_generators_do_not_matter(tmp_path, monkeypatch) -> N
 
 def test_archives_that_are_others(tmp_path, monkeypatch) -> None:
     small_dataset(monkeypatch)
-    for content, words in ((b"<html>quota exceeded</html>", "is no zip"), (make_zip(of("biggan"))[:-30], "is no zip"),
+    for content, words in ((b"<html>quota exceeded</html>", "is not a zip file"), (make_zip(of("biggan"))[:-30], "is not a zip file"),
                            (make_zip(of("biggan")), "does not hold crn")):  # fmt: skip
         (tmp_path / "a.zip").write_bytes(content)
         with pytest.raises(DataError, match=words):

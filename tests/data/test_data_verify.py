@@ -107,7 +107,7 @@ def test_the_data_set_is_told_by_its_folders(root, tmp_path) -> None:
     assert verify(tmp_path / "val", "progan-val", only=["cat"]).classes[0].missing == 200
     with pytest.raises(ProtocolError, match="any data set"):
         verify(tmp_path)
-    with pytest.raises(LayoutError, match="is no folder"):
+    with pytest.raises(LayoutError, match="is not a folder"):
         verify(tmp_path / "none")
 
 

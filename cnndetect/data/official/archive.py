@@ -63,7 +63,7 @@ def open_zip(parts: Sequence[BinaryIO | io.RawIOBase]) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(whole)  # type: ignore[arg-type]
     except (zipfile.BadZipFile, struct.error) as error:
-        raise DataError(f"The archive is no zip ({error}). It may be cut: compare its size with: python -m cnndetect.data info") from error
+        raise DataError(f"The archive is not a zip file ({error}). It may be cut: compare its size with: cnndetect data info") from error
 
 
 def _packed_end(header: bytes) -> int:

@@ -1,4 +1,4 @@
-"""The data of Wang et al. (CVPR 2020) as facts: what there is, how many images of what, where it lies, under which terms.
+"""Catalogue of the data of Wang et al. (CVPR 2020): its files, how many images each part holds, where it is hosted, and its licence.
 
 Counts, extensions and archive sizes come from the file lists of the released archives and from the pages of their
 store; families and sources of the reals from the paper's Table 1. Nothing here touches a disk or a network.

@@ -102,7 +102,7 @@ def _open(url: str, start: int, validator: str | None) -> tuple[Any, int, int | 
             raise DownloadError(f"cannot be read: {error.strerror or error}") from error
         return body, body.seek(start if start <= status.st_size else 0), status.st_size, f'"{status.st_mtime_ns}"'
     if scheme not in ("http", "https"):
-        raise DownloadError(f"{url} is no address to fetch from. Expected http://, https:// or file://.")
+        raise DownloadError(f"{url} is not an address that can be fetched. Expected http://, https:// or file://.")
     import requests
 
     # Without this header a server may compress, and positions would mean nothing.

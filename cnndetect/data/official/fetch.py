@@ -1,4 +1,4 @@
-"""A data set's name and a folder in, its images out: from mirrors by range, from a whole archive, or from the user's own.
+"""Fetch the images of an official data set: by range from a mirror, from the whole archive, or from a copy that the user has.
 
 By range only the members that are wanted cross the network; nothing needs room for the archive itself.
 """

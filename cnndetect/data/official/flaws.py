@@ -1,4 +1,4 @@
-"""Known flaws of the released images: facts in, lines out that a reader of a figure has to know.
+"""Known flaws of the released images, as lines to print under the figures that they affect.
 
 Found in the file lists of the released archives and in the sizes of their members; see docs/official-data.md.
 """

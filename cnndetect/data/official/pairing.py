@@ -1,4 +1,4 @@
-"""Images of the official test sets in, the photograph behind each out: what an interval has to draw together.
+"""Which images of the official test sets come from one photograph; intervals resample them together.
 
 By the names of the released files: CRN and IMLE hold the same reals; some LSUN reals lie in several of ProGAN, StyleGAN
 and StyleGAN2 under one name; a fake of CycleGAN, StarGAN, GauGAN, CRN or IMLE is made from the real of its own name.

@@ -1,4 +1,4 @@
-"""A zip of labelled images and a folder in, files out: each one whole under its name, or not there.
+"""Unpack the labelled images of a zip: every file is written completely and checked, or it is not written.
 
 A member is GENERATOR/[CLASS/]{0_real,1_fake}/FILE, whatever folders stand in front. Its CRC-32, from the archive's
 directory, is checked before the file gets its name; what is there already and has that CRC-32 is left alone.

@@ -1,4 +1,4 @@
-"""A folder of official data in, what is wrong with it out: missing, extra, duplicated and unreadable images per class."""
+"""Verify a folder of official data: missing, extra, duplicated and unreadable images of each class."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def verify(
     """
     root = Path(root)
     if not root.is_dir():
-        raise LayoutError(f"{root} is no folder. Expected the folder that holds the generators, such as progan/ and biggan/.")
+        raise LayoutError(f"{root} is not a folder. Expected the folder that holds the generators, such as progan/ and biggan/.")
     name = name or _told_by(root)
     dataset = find_dataset(name)
     groups = named_groups(name) if only is None else find_groups(dataset, only)

@@ -1,1 +1,1 @@
-"""Test sets of others: a catalogue of where they are, and readers that bring their layouts into the one of the bench."""
+"""Test sets by other groups: a catalogue of where they are hosted, and readers that convert their layouts to the benchmark's."""

@@ -1,4 +1,4 @@
-"""Layouts of other test sets, brought into ROOT/GENERATOR/{0_real,1_fake}: pixels and files stay as they are.
+"""Arrange test sets of other layouts as ROOT/GENERATOR/{0_real,1_fake}, without changing a file.
 
 The scanner reads three layouts where they lie: 0_real with 1_fake, nature with ai, real with fake. The others are arranged
 once: ``arrange_flat`` and ``arrange_csv`` link files, ``arrange_parquet`` and ``arrange_webdataset`` write the encoded images out

@@ -42,7 +42,7 @@ def hub_suite(address: str, *, image: str = "image", label: str = "label", group
     """
     found = _ADDRESS.match(address)
     if not found:
-        raise DataError(f"{address} is no data set of the Hub. Expected hf://USER/NAME or hf://USER/NAME@REVISION.")
+        raise DataError(f"{address} is not a data set of the Hub. Expected hf://USER/NAME or hf://USER/NAME@REVISION.")
     repo, wanted = found[1], found[2]
     folder = data_root() / "hub" / (repo.replace("/", "--") + (f"--{re.sub(r'[^A-Za-z0-9_.-]+', '-', wanted)}" if wanted else ""))
     advice = f"Remove {folder} and fetch it again."
