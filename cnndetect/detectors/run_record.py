@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cnndetect.errors import WeightsError
-from cnndetect.files import read_record
+from cnndetect.files import plain, read_record
 
 RECORD = "record.json"
 
@@ -42,7 +42,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, no path of this machine among them."""
-        return msgspec.to_builtins(self)
+        return plain(self)
 
     def summary(self) -> str:
         """Three lines for people."""
