@@ -35,8 +35,9 @@ for sample, score in zip(few, cnndetect.score([s.path for s in few]), strict=Tru
 # %% [markdown]
 # ## 2. Bring a detector of your own
 #
-# Any function from a batch `[N, 3, H, W]` in [0, 1] to `[N]` numbers is a detector. This one says that images with little detail
-# are fake. With `limit` it is a trial on a few images, which is marked as not a result and stays out of every table.
+# Any function from a batch `[N, 3, H, W]` to `[N]` numbers is a detector. The images arrive normalised: RGB in [0, 1] minus the
+# ImageNet mean, divided by the ImageNet deviation, so about -2.1 to 2.6. This one says that images with little detail are fake.
+# With `limit` it is a trial on a few images, which is marked as not a result and stays out of every table.
 
 # %%
 

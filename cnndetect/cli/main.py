@@ -27,6 +27,7 @@ cnndetect = Verbs(
         "data": ("cnndetect.cli.data:data", "the released images: list, fetch, verify"),
         "zoo": ("cnndetect.cli.zoo:zoo", "train small generators and build test sets"),
         "ablation": ("cnndetect.cli.ablation:ablation", "train a grid of detectors, and score it"),
+        "list": ("cnndetect.cli.listing:names", "the names that options take: suites, degradations, recipes, families ..."),
         "detectors": ("cnndetect.cli.detectors:detectors", "list, fetch, pack, calibrate and fuse detectors"),
     },
     help="Score images for traces of CNN generators, and compare the detectors that do it.",

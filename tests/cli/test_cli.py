@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -44,6 +45,7 @@ WRONG_NAMES = [
     "detectors fuse progan8-npt progan8-npr --val EMPTY --out EMPTY/x.json",
     "ablation scor",
     "serve --detektor x",
+    "list familys",
     "skore x",
 ]
 MISSING_FILES = [
@@ -162,6 +164,13 @@ def test_an_interruption_is_one_line_and_130(
 
 def test_a_suite_that_is_nearly_one_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--suite", "min"]) == FAILED and "Did you mean 'mini'" in capsys.readouterr().err
+
+
+def test_names_are_listed_in_one_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "protocols"]) == DONE and capsys.readouterr().out.split() == ["nocrop", "crop224"]
+    assert main(["list", "--json"]) == DONE
+    found = json.loads(capsys.readouterr().out)
+    assert set(SECTIONS) == set(found["sections"]) and "jpeg_75" in found["degradations"] and "stylegan" in found["families"]
 
 
 def test_no_flag_is_abbreviated_and_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
