@@ -68,7 +68,7 @@ def find_units(inputs: Sequence[str | os.PathLike[str]], *, images_per_part: int
     Raises LayoutError for an input that holds nothing to score.
     """
     found: dict[str, None] = {}
-    for given in map(os.fspath, inputs):
+    for given in (os.fspath(one) for one in inputs):
         names = _listed_there(given) if is_address(given) else _listed_here(given)
         if not names:
             expected = f"images ({', '.join(EXTENSIONS[:3])}, ...), tars ({', '.join(TARS)}) or Parquet files ({', '.join(PARQUETS)})"
@@ -182,7 +182,7 @@ class _Header(tarfile.TarInfo):
     """A header of a tar whose end is marked: tarfile itself takes torn and damaged tars for shorter ones."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Any:
         try:
             return super().frombuf(buf, encoding, errors)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]

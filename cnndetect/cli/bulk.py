@@ -12,9 +12,7 @@ from cnndetect.cli.guard import DONE, FAILED
 from cnndetect.errors import ProtocolError
 
 
-def score_in_bulk(
-    inputs: tuple[str, ...], out: str | None, *, engine: str | None, as_json: bool, unusable: dict[str, Any], **options: Any
-) -> int:
+def score_in_bulk(inputs: tuple[str, ...], out: str | None, *, engine: Any, as_json: bool, unusable: dict[str, Any], **options: Any) -> int:
     """Run ``score_dataset``, print what it came to, and return the exit status.
 
     unusable: options of the verb that print lines or single images; one that was given is a ProtocolError.
