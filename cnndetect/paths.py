@@ -10,6 +10,7 @@
 | what a run writes       | CNNDETECT_RESULTS    | CACHE/results                                  |
 | data sets               | CNNDETECT_DATA       | CACHE/data                                     |
 | ranges of own weights   | CNNDETECT_RANGES     | CACHE/ranges                                   |
+| what reports keep       | CNNDETECT_KEPT       | CACHE/kept                                     |
 
 CACHE is the user's cache folder: ~/.cache/cnndetect on Linux, below XDG_CACHE_HOME where that is set. The wheels are cnndetect,
 with the weights, and cnndetect-mini (packages/mini in a checkout), with the embedded suite and its stored results.
@@ -72,6 +73,11 @@ def data_root(given: str | Path | None = None) -> Path:
 def ranges_root(given: str | Path | None = None) -> Path:
     """Folder of the ranges of activations of the user's own weights (backends/ranges.py)."""
     return _choose(given, "CNNDETECT_RANGES", _cache() / "ranges")
+
+
+def kept_root(given: str | Path | None = None) -> Path:
+    """Folder of what reports compute once; it may be deleted at any time."""
+    return _choose(given, "CNNDETECT_KEPT", _cache() / "kept")
 
 
 def _choose(given: str | Path | None, variable: str, default: Path) -> Path:

@@ -22,8 +22,12 @@ def draw_results(
     protocols: Sequence[str] = ("nocrop",),
     suite: str = "drawn@1",
     draws: int = 20,
+    others: Sequence[str] = (),
 ) -> Path:
-    """Results and scores below ``root``; the first detector is the best, the first family the easiest."""
+    """Results and scores below ``root``; the first detector is the best, the first family the easiest.
+
+    others: detectors that were trained on more than ProGAN.
+    """
     for place, detector in enumerate(detectors):
         for family_place, family in enumerate(families):
             for degradation in degradations:
@@ -36,6 +40,7 @@ def draw_results(
                         suite,
                         per_class,
                         gap=3.0 / (1 + place) / (1 + 0.1 * family_place) - 0.4 * (degradation != "none"),
+                        progan_only=detector not in others,
                     )
                     middle = protocol if degradation == "none" else f"{protocol}.{degradation}"
                     path = root / detector / f"{family}.{middle}.json"
@@ -45,7 +50,16 @@ def draw_results(
 
 
 def drawn_scores(
-    detector: str, family: str, degradation: str, protocol: str, suite: str, per_class: int, *, gap: float, failed: int = 0
+    detector: str,
+    family: str,
+    degradation: str,
+    protocol: str,
+    suite: str,
+    per_class: int,
+    *,
+    gap: float,
+    failed: int = 0,
+    progan_only: bool = True,
 ) -> Scores:
     """Normal logits, fakes ``gap`` above reals; reals are the same photographs in every family."""
     rng = np.random.default_rng(abs(hash_of(f"{detector} {family} {degradation} {protocol}")))
@@ -59,7 +73,7 @@ def drawn_scores(
         detector=detector,
         weights_sha256=None,
         identity=f"weights of {detector}",
-        progan_only=True,
+        progan_only=progan_only,
         suite=suite,
         threshold_logit=None if detector == "poor" else 0.25,
         test_set=family,

@@ -104,6 +104,15 @@ def standings(rows: Mapping[str, Row], *, draws: int, seed: int) -> Standings:
     return Standings(families=tuple(names), complete=tuple(complete_standings), incomplete=incomplete)
 
 
+def by_training(rows: Mapping[str, Row]) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Detectors trained on ProGAN alone, and all others: they have tables of their own and are never ranked together."""
+
+    def strict(row: Row) -> bool:
+        return all(run.result.progan_only is True for run in row.values())
+
+    return {d: row for d, row in rows.items() if strict(row)}, {d: row for d, row in rows.items() if not strict(row)}
+
+
 class Compared(Protocol):
     """A detector and its APs: a Standing, or a Benchmark that has just been run."""
 

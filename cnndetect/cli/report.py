@@ -12,7 +12,7 @@ from cnndetect.cli import options as shared
 from cnndetect.cli.guard import DONE, FAILED
 
 # Those of report/build.py, in the order of the page; a test compares the two.
-SECTIONS = ("leaderboard", "forest", "comparison", "ranks", "families", "robustness", "fakeness", "explain", "spectra", "audit")
+SECTIONS = ("leaderboard", "comparison", "forest", "families", "audit", "robustness", "ranks", "explain", "fakeness", "spectra")
 
 
 @click.command(

@@ -1,33 +1,61 @@
-"""The report's section that says whether the files of a suite give the answer away."""
+"""The report's section on shortcuts: whether the files, or plain statistics of the pixels, give the answer away."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
+
+from cnndetect.analysis.audit import classify, duplicates, files, pixels, verdict
 from cnndetect.analysis.audit.files import FileFacts
-from cnndetect.analysis.audit.verdict import METADATA_BAR, STATISTICS_BAR, Audit, audit_set
+from cnndetect.analysis.audit.verdict import METADATA_BAR, STATISTICS_BAR, ClassFacts, audit_set
+from cnndetect.bench.suites import TestSet
 from cnndetect.bench.tables import percent
+from cnndetect.data.folders import scan
+from cnndetect.files import json_text
 from cnndetect.metrics.intervals import Interval
 from cnndetect.report.figures.leaderboard import forest
 from cnndetect.report.inputs import Inputs
+from cnndetect.report.kept import content_of, kept_record
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 
 _KINDS = {"files alone": "metadata", "length of files": "length", "history of pixels": "history", "pixel statistics": "statistics"}
+_CODE = (classify, duplicates, files, pixels, verdict)
 _DRAWS = 500  # the intervals are for the eye; `python -m cnndetect.audit` draws more
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page shows of an audit, in a form that is kept for the next report."""
+
+    name: str
+    verdict: str
+    figures: dict[str, tuple[float | None, float | None, float | None]]
+    """Classifier -> average precision and its bounds, None where there are none; chance is one half."""
+    doubles: int
+    """Equal or nearly equal pictures that no name announces."""
+    unreadable: int
+    sizes: tuple[str, str]
+    """Format and size most files have, reals and fakes."""
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def aps(self) -> dict[str, Interval]:
+        return {kind: Interval(*(np.nan if part is None else part for part in parts)) for kind, parts in self.figures.items()}
 
 
 def audit_section(inputs: Inputs) -> Section:
     """A verdict per test set, and what tells its classes apart without looking for a generator."""
     title, prose = (
-        "Audit: can the files tell real from fake?",
+        "Shortcuts: what tells real from fake without a detector",
         [
-            "Four classifiers that know nothing of generators. **Files alone**: container, encoder, size, metadata; **history of pixels**: "
-            f"an earlier JPEG compression or resizing; above {METADATA_BAR:.2f} the test set is not quiet, and a detector may have "
-            "learned the file format. **Length of files** and "
+            "Four classifiers that know nothing of generators. **Files alone**: container, encoder, size, metadata. **History of pixels**: "
+            f"an earlier JPEG compression or resizing. Where one of these is above {METADATA_BAR:.2f} the test set is not quiet, and a "
+            "detector may have learned how files were saved. **Length of files** and "
             f"**pixel statistics** (colour, contrast, sharpness, noise): above {STATISTICS_BAR:.2f} the fakes can be found without a network.",
-            "**Not to be read as:** a fault of the files where only pixel statistics are high. That is a property of the generator: it says "
-            "that the family is easy, and that a high AP on it proves little.",
         ],
     )
     absent = inputs.no_images("python -m cnndetect.audit {suite}")
@@ -35,56 +63,80 @@ def audit_section(inputs: Inputs) -> Section:
         return Section(title, "audit", prose, missing=absent)
     assert inputs.suite is not None
     known: dict[Path, FileFacts] = {}  # shared reals are read once
-    options: dict[str, Any] = {"known": known, "draws": min(_DRAWS, inputs.draws), "seed": inputs.seed}
-    audits = [audit_set(one.root, name=one.name, **options) for one in inputs.suite.sets]
+    options: dict[str, Any] = {"draws": min(_DRAWS, inputs.draws), "seed": inputs.seed}
+    audits = [_kept(one, known, options) for one in inputs.suite.sets]
 
     kinds = list(_KINDS)
-    table = {audit.name: {kind: _of(audit, kind) for kind in kinds} for audit in audits}
+    table = {audit.name: audit.aps for audit in audits}
     drawings = []
     for audit in audits:
-        row = table[audit.name]
         figure = forest(table, detectors=kinds, chance={name: 0.5 for name in table}, only=[audit.name])
-        words = "; ".join(f"{kind} {percent(ap)}" for kind, ap in row.items())
-        data = Data(["test_set", "classifier", "ap", "low", "high"], [[audit.name, k, a.value, a.low, a.high] for k, a in row.items()])
+        words = "; ".join(f"{kind} {percent(ap)}" for kind, ap in audit.aps.items())
+        points = [[audit.name, kind, ap.value, ap.low, ap.high] for kind, ap in audit.aps.items()]
+        data = Data(["test_set", "classifier", "ap", "low", "high"], points)
         drawings.append(Drawing(f"audit-{audit.name}", figure, f"Verdict: **{_shown(audit)}**.", f"Audit of {audit.name}: {words}", data))
     head = ["test set", "verdict", *kinds, "doubles", "unreadable", "real", "fake", "why"]
-    rows = [_row(audit) for audit in audits]
     data = Data(
         ["test_set", "verdict", *(f"ap_{name}" for name in _KINDS.values()), "doubles", "unreadable", "reasons", "notes"],
         [
-            [a.name, a.verdict, *(_of(a, k).value for k in kinds), _doubles(a), _unreadable(a), " | ".join(a.reasons), " | ".join(a.notes)]
+            [a.name, a.verdict, *(a.aps[k].value for k in kinds), a.doubles, a.unreadable, " | ".join(a.reasons), " | ".join(a.notes)]
             for a in audits
         ],
     )
     caption = "AP in percent of classifiers that see no generator; chance is 50."
-    return Section(title, "audit", prose, [Block(drawings=drawings, tables=[Table("audit", caption, head, rows, data)])])
+    blocks = [
+        Block(tables=[Table("audit", caption, head, [_row(audit) for audit in audits], data)]),
+        Block("The same as charts", drawings, folded=True),
+    ]
+    caution = (
+        "Where only pixel statistics are high, the files are not at fault. That is a property of the generator: the "
+        "family is easy, and a high AP on it proves little."
+    )
+    return Section(title, "audit", prose, blocks, finding=_finding(audits), caution=caution)
 
 
-def _row(audit: Audit) -> list[Cell]:
-    cells: list[Cell] = [audit.name, _shown(audit)]
-    for kind in _KINDS:
-        ap = _of(audit, kind)
-        cells.append(Value(percent(ap), ap.value))
-    why = "; ".join(audit.reasons) or "nothing found"
-    size = [f"{_most(part.formats)}, {_most(part.sizes)}" for part in (audit.real, audit.fake)]
-    counts = [Value(str(count), count) for count in (_doubles(audit), _unreadable(audit))]
-    return [*cells, *counts, *size, why]
+def _kept(test_set: TestSet, known: dict[Path, FileFacts], options: dict[str, Any]) -> Found:
+    def make() -> Found:
+        audit = audit_set(test_set.root, name=test_set.name, known=known, **options)
+        return Found(
+            name=audit.name,
+            verdict=audit.verdict,
+            figures={kind: _parts(getattr(audit, field)) for kind, field in _KINDS.items()},
+            doubles=sum(not pair.same_photograph for pair in audit.pairs),
+            unreadable=audit.real.unreadable + audit.fake.unreadable,
+            sizes=(_common(audit.real), _common(audit.fake)),
+            reasons=audit.reasons,
+            notes=audit.notes,
+        )
+
+    return kept_record("audit", [content_of(scan(test_set.root)), test_set.name, json_text(options)], _CODE, make, Found)
 
 
-def _of(audit: Audit, kind: str) -> Interval:
-    return getattr(audit, _KINDS[kind])
+def _parts(ap: Interval) -> tuple[float | None, float | None, float | None]:
+    value, low, high = (None if np.isnan(part) else float(part) for part in (ap.value, ap.low, ap.high))
+    return value, low, high
 
 
-def _doubles(audit: Audit) -> int:
-    """Equal or nearly equal pictures that no name announces."""
-    return sum(not pair.same_photograph for pair in audit.pairs)
+def _finding(audits: Sequence[Found]) -> str:
+    quiet = sum(audit.verdict == "quiet" for audit in audits)
+    easy = [audit.name for audit in audits if audit.aps["pixel statistics"].value > STATISTICS_BAR]
+    files = f"The files give nothing away on **{quiet} of {len(audits)}** test sets."
+    if not easy:
+        return f"{files} No family is found by plain pixel statistics."
+    return f"{files} Pixel statistics alone find the fakes of {', '.join(easy)} (AP above {100 * STATISTICS_BAR:.0f} %)."
 
 
-def _unreadable(audit: Audit) -> int:
-    return audit.real.unreadable + audit.fake.unreadable
+def _row(audit: Found) -> list[Cell]:
+    aps = [Value(percent(ap), ap.value) for ap in audit.aps.values()]
+    counts = [Value(str(count), count) for count in (audit.doubles, audit.unreadable)]
+    return [audit.name, _shown(audit), *aps, *counts, *audit.sizes, "; ".join(audit.reasons) or "nothing found"]
 
 
-def _shown(audit: Audit) -> str:
+def _common(part: ClassFacts) -> str:
+    return f"{_most(part.formats)}, {_most(part.sizes)}"
+
+
+def _shown(audit: Found) -> str:
     return audit.verdict if audit.verdict == "quiet" else audit.verdict.upper()
 
 

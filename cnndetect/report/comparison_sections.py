@@ -11,28 +11,40 @@ from cnndetect.bench.ranks import agreement, rank_rows
 from cnndetect.bench.standings import differences
 from cnndetect.bench.store import Condition
 from cnndetect.report.figures.comparison import difference_matrix
-from cnndetect.report.inputs import Inputs
+from cnndetect.report.inputs import Inputs, Ranking
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 from cnndetect.report.scores_sections import NONE, parts, points
 
 
 def comparison_section(inputs: Inputs) -> Section:
-    """Which differences between detectors the pictures decide."""
-    complete = inputs.standings.complete
+    """Which differences between detectors of one table the pictures decide."""
+    title = "Which differences are real"
     prose = [
-        "Every cell is the macro mean AP of the row's detector minus that of the column's, in points, paired: both "
-        "detectors without the same photographs. Coloured and bold where the 95 % interval excludes zero.",
-        "**Not to be read as:** a test corrected for looking at many pairs. Of twenty pairs of equally good detectors, about one is "
-        "coloured by luck.",
+        "Every cell is the macro mean AP of the row's detector minus that of the column's, in points. Both detectors lose the same "
+        "photographs at a time, so what they find hard together cancels. Coloured and bold where the 95 % interval excludes zero.",
     ]
-    if len(complete) < 2:
-        return Section("Which differences are real", "comparison", prose, missing=_more_detectors(inputs))
+    caution = (
+        "This is no test corrected for looking at many pairs: of twenty pairs of equally good detectors, about one is coloured by luck."
+    )
+    several = [ranking for ranking in inputs.rankings if len(ranking.standings.complete) > 1]
+    if not several:
+        return Section(title, "comparison", prose, missing=_more_detectors(inputs))
+    blocks, findings = [], []
+    for place, ranking in enumerate(several, 1):
+        block, finding = _compared(ranking, "" if place == 1 else f"-{place}", titled=len(several) > 1)
+        blocks.append(block)
+        findings.append(finding)
+    return Section(title, "comparison", prose, blocks, finding=findings[0], caution=caution)
+
+
+def _compared(ranking: Ranking, suffix: str, *, titled: bool) -> tuple[Block, str]:
+    complete = ranking.standings.complete
     pairs = differences(complete)
     names = [standing.detector for standing in complete]
     sure = [f"{a} above {b}" for (a, b), d in pairs.items() if d.excludes_zero]
     data = Data(["detector_a", "detector_b", "macro_ap_a_minus_b", "low", "high"], [[a, b, *parts(d)] for (a, b), d in pairs.items()])
     drawn = Drawing(
-        "differences",
+        f"differences{suffix}",
         difference_matrix(names, pairs),
         "Row minus column.",
         f"Matrix of paired differences. Beyond chance: {'; '.join(sure) or 'none'}.",
@@ -44,24 +56,30 @@ def comparison_section(inputs: Inputs) -> Section:
         for (a, b), d in pairs.items()
     ]
     head = ["detector", "minus", "difference", "95 % interval", "excludes zero"]
-    table = Table("differences-table", "Paired differences of macro mean AP, in points.", head, rows, data)
-    return Section("Which differences are real", "comparison", prose, [Block(drawings=[drawn], tables=[table])])
+    table = Table(f"differences-table{suffix}", "Paired differences of macro mean AP, in points.", head, rows, data)
+    finding = f"These photographs decide **{len(sure)} of {len(pairs)}** pairs of detectors; the others are ties."
+    return Block(ranking.title if titled else "", [drawn], [table]), finding
 
 
 def ranks_section(inputs: Inputs) -> Section:
     """Ranks under other suites, protocols and degradations, against the base."""
+    title = "Stability: who keeps the rank elsewhere"
     prose = [
         f"The same detectors under every other condition with stored results, against **{inputs.base.title}**: mean AP, rank, and what "
         "changed. A positive change of rank is places gained. The CSV has the columns of timm's results tables.",
-        "**Not to be read as:** a loss in AP where the suite changes. Other families and other pictures are another scale; only ranks "
-        "compare. And ranks of detectors that the matrix above cannot tell apart change by luck.",
     ]
-    ranked = rank_rows(inputs.runs, inputs.base)
+    caution = (
+        "Where the suite changes, a loss in AP is no loss: other families and other pictures are another scale, and only ranks "
+        "compare. Ranks of detectors that the matrix above cannot tell apart change by luck."
+    )
+    main = set(inputs.standings.detectors)
+    runs = {condition: kept for condition, rows in inputs.runs.items() if (kept := {d: row for d, row in rows.items() if d in main})}
+    ranked = rank_rows(runs, inputs.base)
     others = [row for row in ranked if row.condition != inputs.base]
     if not others:
         other = Condition(inputs.base.suite, "crop224" if inputs.base.protocol == "nocrop" else "nocrop", inputs.base.degradation)
         missing = f"No other condition has results. Make one with: `{other.command(inputs.given)}`"
-        return Section("Other conditions: who keeps the rank", "ranks", prose, missing=missing)
+        return Section(title, "ranks", prose, missing=missing)
     rows: list[list[Cell]] = []
     for row in others:
         diff = NONE if row.macro_ap_diff is None else Value(points(row.macro_ap_diff), row.macro_ap_diff)
@@ -98,7 +116,7 @@ def ranks_section(inputs: Inputs) -> Section:
                 Data(["condition", "spearman"], [[c.title, v] for c, v in correlations.items()]),
             )
         )
-    return Section("Other conditions: who keeps the rank", "ranks", prose, [Block(tables=tables)])
+    return Section(title, "ranks", prose, [Block(tables=tables)], caution=caution)
 
 
 def _signed(number: float) -> str:

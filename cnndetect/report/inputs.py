@@ -1,4 +1,4 @@
-"""What every section is built from: the suite, the stored runs, and the standing of every detector, computed once."""
+"""What every section is built from: the suite, the stored runs, and the standings of its tables, computed once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cnndetect.bench.standings import Standings, standings
+from cnndetect.bench.standings import Standings, by_training, standings
 from cnndetect.bench.store import Condition, Run, Runs, families, read_runs
-from cnndetect.bench.suites import Suite, find_suites
+from cnndetect.bench.suites import Suite, TestSet, find_suites
 from cnndetect.errors import DataError, LayoutError, lookup
 from cnndetect.metrics.intervals import DRAWS, Interval, SetScores
 from cnndetect.paths import reference_results_root, results_root
@@ -19,27 +19,42 @@ NAMED = 4
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """One leaderboard. Detectors of two of them are never ranked against each other."""
+
+    about: str
+    """What its detectors were trained on, as in "trained on ProGAN alone"."""
+    standings: Standings
+
+    @property
+    def title(self) -> str:
+        return self.about[:1].upper() + self.about[1:]
+
+
+@dataclass(frozen=True)
 class Inputs:
-    """given: the suite as it was asked for, a name or a folder.  suite: where its images lie, None where only results are here.
-
-    base: the condition the page is about.
-
-    folders: where results were read.  draws, seed: of the bootstrap.  most_images: sections that open images leave larger suites out.
-    """
+    """Stored results of one suite under one condition."""
 
     given: str
+    """The suite as it was asked for, a name or a folder."""
     suite: Suite | None
+    """Where its images lie, None where only results are here."""
     base: Condition
+    """The condition that the page is about."""
     runs: Runs
     folders: tuple[Path, ...]
+    """Where results were read."""
     draws: int
     seed: int
+    """Of the intervals that are drawn."""
     most_images: int | None = MOST_IMAGES
-    chosen: tuple[str, ...] = ()  # detectors that were asked for by name
+    """Sections that open images leave larger suites out; None for no limit."""
+    chosen: tuple[str, ...] = ()
+    """Detectors that were asked for by name."""
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Detectors that sections about one detector are made for: those that were asked for, else the best."""
+        """Detectors that sections about one detector are made for: those that were asked for, else the first table's best."""
         return tuple(name for name in self.detectors if name in self.chosen) or self.detectors[:1]
 
     @property
@@ -48,13 +63,21 @@ class Inputs:
         return self.runs[self.base]
 
     @cached_property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """The leaderboard of detectors trained on ProGAN alone first, where there are any, then that of all others."""
+        about = ("trained on ProGAN alone", "trained on more than ProGAN, or on what nobody said")
+        pairs = zip(about, by_training(self.rows), strict=True)
+        return tuple(Ranking(words, standings(rows, draws=self.draws, seed=self.seed)) for words, rows in pairs if rows)
+
+    @property
     def standings(self) -> Standings:
-        return standings(self.rows, draws=self.draws, seed=self.seed)
+        """Of the first leaderboard, the one that the headline is about."""
+        return self.rankings[0].standings
 
     @property
     def detectors(self) -> tuple[str, ...]:
-        """Every detector, best first: the order of rows and of hues on the whole page."""
-        return self.standings.detectors
+        """Every detector, table by table, best first: the order of rows and of hues on the whole page."""
+        return tuple(name for ranking in self.rankings for name in ranking.standings.detectors)
 
     @property
     def families(self) -> list[str]:
@@ -63,6 +86,11 @@ class Inputs:
     def scores(self, family: str) -> dict[str, SetScores]:
         """detector -> scores of a family, failed images at their worst."""
         return {d: self.rows[d][family].scores.at_worst() for d in self.detectors if family in self.rows[d]}
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the page may open the suite's images."""
+        return self.no_images("") is None
 
     def no_images(self, command: str) -> str | None:
         """Why a section that opens images cannot be made here, and the command that can; None where it can.
@@ -77,6 +105,11 @@ class Inputs:
         if self.most_images is not None and count > self.most_images:
             return f"{count:,} images would take long. Raise `--max-images` ({self.most_images}), or run: {shown}"
         return None
+
+    def sets(self, detector: str | None = None) -> list[TestSet]:
+        """Test sets with images, and with scores of the detector where one is named."""
+        assert self.suite is not None
+        return [s for s in self.suite.sets if s.name in self.families and (detector is None or s.name in self.rows[detector])]
 
     def average_precision(self, detector: str, family: str) -> Interval | None:
         """The stored AP with its stored interval; None where there is no result."""

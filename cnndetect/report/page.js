@@ -6,6 +6,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   heads.forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";
+    button.title = "Sort by this column";
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
@@ -30,15 +31,58 @@ function compare(a, b, turn) {
   if (Number.isNaN(x) || Number.isNaN(y)) return turn * (Number.isNaN(x) - Number.isNaN(y));
   return x - y;
 }
-// A box that does not scroll need not be a stop of the tab key.
+// A box that does not scroll need not be a stop of the tab key; one that does says so until its end is in sight.
+const boxes = document.querySelectorAll(".scroll, .drawn");
+function cue(box) {
+  const cut = box.scrollLeft + box.clientWidth < box.scrollWidth - 2;
+  (box.parentElement.classList.contains("table") ? box.parentElement : box).classList.toggle("cut", cut);
+}
 function stops() {
-  for (const box of document.querySelectorAll(".scroll, .picture, .drawn")) {
+  for (const box of boxes) {
     if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
+    cue(box);
   }
 }
+for (const box of boxes) box.addEventListener("scroll", () => cue(box), { passive: true });
 stops();
 addEventListener("resize", stops);
+document.addEventListener("toggle", stops, true);
+// A link into something folded opens it; paper has everything open.
+function unfold() {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  target.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+unfold();
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const one of folded) one.open = true;
+});
+addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+// The contents: closed on a narrow screen until asked for, the section in sight marked.
+const menu = document.getElementById("menu"), narrow = matchMedia("(max-width: 63.99rem)");
+if (menu) {
+  const links = new Map([...menu.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
+  const now = document.querySelector(".now");
+  const fit = () => { menu.open = !narrow.matches; };
+  fit();
+  narrow.addEventListener("change", fit);
+  menu.addEventListener("click", (event) => { if (event.target.closest("a") && narrow.matches) menu.open = false; });
+  const heads = [...document.querySelectorAll("main h2[id]")].filter((head) => links.has(head.id));
+  const mark = () => {
+    const current = heads.filter((head) => head.getBoundingClientRect().top < innerHeight / 3).pop();
+    for (const link of links.values()) link.removeAttribute("aria-current");
+    const link = current && links.get(current.id);
+    if (link) link.setAttribute("aria-current", "true");
+    now.textContent = link ? link.textContent : "";
+  };
+  mark();
+  addEventListener("scroll", mark, { passive: true });
+}
 // Light, dark, or what the system says.
 const toggle = document.getElementById("theme"), themes = ["auto", "light", "dark"];
 function show(theme) {

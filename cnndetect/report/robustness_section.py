@@ -19,16 +19,18 @@ DRAWS = 100  # dozens of points a detector, and their intervals are for the eye
 
 _PROSE = (
     "The same images, degraded before scoring, each with a seed of its own. **Curves**: AP. **Shifts**: by how many logits the median "
-    "real and the median fake moved, image by image; the grey band is the spread of the clean scores.",
-    "**Not to be read as:** robustness where AP holds and only one class moves. A transform that pushes reals down and leaves fakes "
-    "where they were raises AP by a bias: in the wild both classes are degraded, and differently. `*` marks another size: the detector "
-    "saw another number of pixels.",
+    "real and the median fake moved, image by image; the grey band is the spread of the clean scores. `*` marks another size: the "
+    "detector saw another number of pixels.",
+)
+_CAUTION = (
+    "AP that holds while only one class moves is no robustness. A transform that pushes reals down and leaves fakes where they were "
+    "raises AP by a bias: in the wild both classes are degraded, and differently."
 )
 
 
 def robustness_section(inputs: Inputs) -> Section:
     """AP and shifts of every detector with stored scores under degradations."""
-    title = "Robustness: what degradations do"
+    title = "Stability: what re-saving and resizing do"
     found = {d: one for d in inputs.detectors if (one := _robustness(inputs, d)) is not None}
     if not found:
         options = f"--suite {inputs.given} --protocol {inputs.base.protocol} --degradation paper --degradation web --degradation hard"
@@ -40,7 +42,16 @@ def robustness_section(inputs: Inputs) -> Section:
     steady = [turned for d in inputs.detectors if (turned := stability(inputs.runs, inputs.base, d)) is not None]
     if steady:
         blocks.append(Block("Stability: verdicts that turn when an image is delivered again", tables=[_stability(steady)]))
-    return Section(title, "robustness", _PROSE, blocks)
+    return Section(title, "robustness", _PROSE, blocks, finding=_worst(found), caution=_CAUTION)
+
+
+def _worst(found: Mapping[str, Robustness]) -> str:
+    """What costs the first detector most."""
+    detector, one = next(iter(found.items()))
+    clean = next(point for point in one.overall if point.degradation == CLEAN)
+    worst = min(one.overall, key=lambda point: point.ap.value)
+    fall = 100 * (clean.ap.value - worst.ap.value)
+    return f"Of {len(one.overall) - 1} degradations, **{worst.degradation}** costs {detector} most: {fall:.1f} points of macro mean AP."
 
 
 def _stability(found: Sequence[Stability]) -> Table:

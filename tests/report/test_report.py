@@ -127,6 +127,28 @@ def test_numbers_are_those_of_the_stored_results(made, results) -> None:
     assert ranked == ["good", "fair", "poor"] and "<strong>good</strong> ranks first" in text
 
 
+def test_the_headline_never_crowns_a_detector_of_another_table(tmp_path) -> None:
+    results = draw_results(tmp_path / "r", detectors=("best", "second", "third"), others=("best",))
+    inputs = inputs_of(results)
+    assert [[s.detector for s in ranking.standings.complete] for ranking in inputs.rankings] == [["second", "third"], ["best"]]
+    assert inputs.shown == ("second",)
+    text = build_report(inputs, tmp_path / "out", sections=["leaderboard", "comparison"]).page.read_text(encoding="utf-8")
+    answers = text[text.index('<dl class="answers">') : text.index("</dl>")]
+    assert "<strong>second</strong>" in answers and "best" not in answers.replace("best of", "")
+    assert "trained on ProGAN alone" in text and "Trained on more than ProGAN" in text
+    # A result without detectors of the first table is about the others, and says so.
+    alone = inputs_of(draw_results(tmp_path / "a", detectors=("only",), others=("only",)))
+    assert alone.rankings[0].about.startswith("trained on more than ProGAN")
+
+
+def test_every_chart_has_its_numbers_and_every_table_its_csv(made) -> None:
+    text = (made / "report.html").read_text(encoding="utf-8")
+    figures = set(re.findall(r'<figure[^>]* id="figure-([^"]+)"', text))
+    assert figures == set(re.findall(r'aria-label="Numbers of ([^"]+)"', text)) and len(figures) > 5
+    tables = re.findall(r'<table id="table-([^"]+)"', text)
+    assert tables and all((made / "data" / f"{name}.csv").is_file() for name in tables)
+
+
 def test_two_processes_give_the_same_page(results, tmp_path) -> None:
     pages = [build_report(inputs_of(results), tmp_path / str(jobs), sections=["forest", "ranks"], jobs=jobs).page for jobs in (1, 2)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
@@ -135,7 +157,7 @@ def test_two_processes_give_the_same_page(results, tmp_path) -> None:
 def test_only_what_was_asked_for(results, tmp_path) -> None:
     report = build_report(inputs_of(results, detectors=["good"]), tmp_path, sections=["forest", "comparison"])
     assert report.missing.keys() == {"comparison"} and "--detector FILE" in report.missing["comparison"]
-    assert list(report.seconds) == ["forest", "comparison"]
+    assert list(report.seconds) == ["comparison", "forest"]
     assert {path.name for path in report.files} >= {"forest-crn.svg"} and not (tmp_path / "figures" / "leaderboard.svg").exists()
     with pytest.raises(UnknownNameError, match="Did you mean 'forest'"):
         build_report(inputs_of(results), tmp_path, sections=["forst"])

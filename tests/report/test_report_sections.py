@@ -10,7 +10,7 @@ import pytest
 from drawn_results import draw_results
 from drawn_suite import draw_suite, named, run
 
-from cnndetect.report import image_sections
+from cnndetect.report import audit_section, errors_section, fakeness_section, spectra_section
 from cnndetect.report.build import build_report
 from cnndetect.report.inputs import Inputs, read_inputs
 
@@ -32,13 +32,13 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_section_is_made_from_a_suite_and_its_scores(inputs, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(image_sections, "_has_features", lambda: False)
-    monkeypatch.setattr(image_sections, "_loadable", lambda inputs: [named()])
-    report = build_report(inputs, tmp_path, sections=["robustness", *IMAGES])
+    monkeypatch.setattr(fakeness_section, "_has_features", lambda: False)
+    monkeypatch.setattr(errors_section, "_loadable", lambda inputs: [named()])
+    report = build_report(inputs, tmp_path, sections=["forest", "robustness", *IMAGES])
     assert report.failed == {} and report.missing == {}
     figures = {path.stem for path in (tmp_path / "figures").glob("*.png")}
-    assert {"robustness-ap", "shift-brightness", "sheet-crn", "fakeness-quality", "explain-biggan", "spectra-1",
-            "profile-crn", "audit-crn"} <= figures  # fmt: skip
+    assert {"robustness-ap", "shift-brightness", "sheet-crn", "sheet-reals-biggan", "fakeness-quality", "explain-biggan",
+            "errors-reals", "errors-fakes", "spectra-1", "profile-crn", "audit-crn"} <= figures  # fmt: skip
     text = report.page.read_text(encoding="utf-8")
     assert "data:image/webp;base64," in text
 
@@ -53,8 +53,37 @@ def test_every_section_is_made_from_a_suite_and_its_scores(inputs, tmp_path, mon
     assert [row["degradation"] for row in degraded] == ["none", "jpeg_50"] and float(degraded[0]["real_shift"]) == 0
     verdicts = {row["test_set"]: row["verdict"] for row in rows_of(tmp_path / "data" / "audit.csv")}
     assert set(verdicts) == {"biggan", "crn"}
+    # A press on a figure leads to the pictures behind it, with the stored logits.
+    assert 'href="images/crn.html#brightness"' in text
+    pictures = (tmp_path / "images" / "crn.html").read_text(encoding="utf-8")
+    assert pictures.count("<li ") == 12 and f'data-logits="{stored.logits[0]:.4g}"' in pictures
     heat = [float(row["heat"]) for row in rows_of(tmp_path / "data" / "explain-crn.csv")]
     assert heat and np.isfinite(heat).all()
+
+
+def test_what_was_computed_once_is_kept_and_gives_the_same_page(inputs, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(fakeness_section, "_has_features", lambda: False)
+    monkeypatch.setattr(errors_section, "_loadable", lambda inputs: [named()])
+    monkeypatch.setenv("CNNDETECT_KEPT", str(tmp_path / "kept"))
+    first = build_report(inputs, tmp_path / "first", sections=IMAGES)
+    kept = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    assert {path.parent.name for path in kept} >= {"spectra", "quality", "audit"}
+
+    def again(*args, **kwargs):
+        raise AssertionError("computed twice")
+
+    for module, name in ((fakeness_section, "quality_measures"), (audit_section, "audit_set"), (spectra_section, "set_spectra")):
+        monkeypatch.setattr(module, name, again)
+    second = build_report(inputs, tmp_path / "second", sections=IMAGES)
+    assert first.failed == second.failed == {} and first.page.read_bytes() == second.page.read_bytes()
+    # What is damaged is made again.
+    monkeypatch.undo()
+    monkeypatch.setenv("CNNDETECT_KEPT", str(tmp_path / "kept"))
+    for path in kept:
+        path.write_bytes(b"damaged")
+    build_report(inputs, tmp_path / "third", sections=["spectra", "audit"])
+    spoiled = [path for path in kept if path.parent.name in ("spectra", "audit") and path.read_bytes() == b"damaged"]
+    assert not spoiled
 
 
 def test_what_is_absent_is_said_with_the_command_that_makes_it(tmp_path) -> None:
@@ -91,11 +120,11 @@ def test_scores_of_other_images_fail_their_section_alone(inputs, tmp_path, monke
 
 def test_only_a_detector_with_the_stored_weights_explains(inputs) -> None:
     # The registry does not know "brightness", and nothing else may speak for it.
-    assert image_sections._loadable(inputs) == []
+    assert errors_section._loadable(inputs) == []
 
 
 def test_sections_about_one_detector_are_made_for_every_one_that_is_asked_for(inputs, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(image_sections, "_has_features", lambda: False)
+    monkeypatch.setattr(fakeness_section, "_has_features", lambda: False)
     assert inputs.shown == ("brightness",) and inputs.chosen == ()
     suite, results = Path(inputs.given), inputs.folders[0]
     run(suite, results, named(name="other"))

@@ -36,11 +36,9 @@ def spectra(sets: Mapping[str, tuple[Spectrum, Spectrum]], *, width: float = 1.5
     box = (-0.5, 0.5, 0.5, -0.5)
     for column, name in enumerate(names):
         real, fake = sets[name]
-        shade = axes[column].imshow(fake.log, cmap=_MAGNITUDE, vmin=low, vmax=high, extent=box, interpolation="nearest")
-        axes[size + column].imshow(real.log, cmap=_MAGNITUDE, vmin=low, vmax=high, extent=box, interpolation="nearest")
-        change = axes[2 * size + column].imshow(
-            ratios[column], cmap=_DIFFERENCE, vmin=-most, vmax=most, extent=box, interpolation="nearest"
-        )
+        shade = axes[column].imshow(fake.log, cmap=_MAGNITUDE, vmin=low, vmax=high, extent=box, interpolation="none")
+        axes[size + column].imshow(real.log, cmap=_MAGNITUDE, vmin=low, vmax=high, extent=box, interpolation="none")
+        change = axes[2 * size + column].imshow(ratios[column], cmap=_DIFFERENCE, vmin=-most, vmax=most, extent=box, interpolation="none")
         axes[column].set_title(name)
     for panel in axes:
         panel.set_xticks([])

@@ -6,12 +6,15 @@ variable, so that the same drawing reads on a dark page; ``DARK`` has the twins.
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Callable
 from functools import wraps
 from html import escape
 from typing import Any, ParamSpec
+
+from PIL import Image
 
 try:
     import matplotlib
@@ -113,11 +116,18 @@ def styled(draw: Callable[Given, Figure]) -> Callable[Given, Figure]:
     return drawn
 
 
+class Shown(Figure):
+    """A Figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self)
+
+
 def panels(count: int, *, columns: int, height: float, width: float = PANEL_INCHES) -> tuple[Figure, list[Axes]]:
     """A Figure of ``count`` panels in rows of ``columns``. width, height: inches of one panel."""
     columns = max(1, min(columns, count))
     rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = Shown(figsize=(width * columns, height * rows), layout="constrained")
     axes = [figure.add_subplot(rows, columns, place + 1) for place in range(count)]
     return figure, axes
 
@@ -159,14 +169,6 @@ def png_bytes(figure: Figure, *, dots_per_inch: int = 144) -> bytes:
     return memory.getvalue()
 
 
-def webp_bytes(figure: Figure, *, dots_per_inch: int = 144, quality: int = 85) -> bytes:
-    """The WebP of a figure, a few times smaller than its PNG where it shows photographs."""
-    memory = io.BytesIO()
-    with matplotlib.rc_context(_RC):
-        figure.savefig(memory, format="webp", dpi=dots_per_inch, pil_kwargs={"quality": quality})
-    return memory.getvalue()
-
-
 def inline_svg(svg: str, *, prefix: str, label: str) -> str:
     """An ``<svg>`` to put into a page: house colours as CSS variables, ids of its own, a label that is read aloud.
 
@@ -182,12 +184,20 @@ def inline_svg(svg: str, *, prefix: str, label: str) -> str:
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
     for colour, name in CSS_NAMES.items():
         body = re.sub(re.escape(colour), f"var({name})", body, flags=re.IGNORECASE)
+    body = re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", lambda found: _as_webp(found[1]), body)
     # An SVG of matplotlib counts in points, 72 an inch; a page counts 96.
     width, height = (float(side) * 96 / 72 for side in box[1].split()[2:])
     # Enlarged a little where there is room, as more would shout; wide ones scroll before their words get too small.
     least = f" min-width: {0.85 * width:.0f}px;" if width > 1.3 * 96 * PANEL_INCHES else ""
     size = f'width="{width:.0f}" height="{height:.0f}" style="max-width: {1.35 * width:.0f}px;{least}"'
     return f'<svg role="img" aria-label="{escape(label)}" viewBox="{box[1]}" {size}>{body}'
+
+
+def _as_webp(png: str) -> str:
+    """The data URL of a PNG in base64 as that of a WebP, a few times smaller."""
+    memory = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).save(memory, "WEBP", quality=88)
+    return f"data:image/webp;base64,{base64.b64encode(memory.getvalue()).decode('ascii')}"
 
 
 def css_variables(*, dark: bool) -> str:
