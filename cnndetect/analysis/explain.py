@@ -1,4 +1,4 @@
-"""An image and a detector enter; a map of where the logit comes from leaves.
+"""A map of where in an image the logit of a detector comes from.
 
 Two methods. A *class-activation map* (Zhou et al., 2016) takes a network apart that ends in global average pooling and one
 linear layer: the logit is exactly the mean of the map. *Occlusion* (Zeiler and Fergus, 2014) works for any detector: it
@@ -7,10 +7,12 @@ covers one square after another and notes by how much the logit falls.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +25,9 @@ from cnndetect.errors import DataError, ProtocolError, lookup
 from cnndetect.files import write_whole
 from cnndetect.images import to_rgb_array
 from cnndetect.transforms.preprocess import prepare
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 # A square is no smaller than this, and no smaller than so much of the longer side: at most 16 x 16 squares.
 PATCH_PX, PATCH_SHARE = 32, 8
@@ -39,16 +44,35 @@ LEAST_PX = 512
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where a logit comes from. heat: [h, w] logits, on a grid over the whole image; above 0 speaks for fake.
-
-    method "cam": the mean of heat is the logit.  method "occlusion": heat is the fall of the logit when a square around
-    this place is covered.  cell_px: how many pixels of the image one value stands for, down and right.
-    """
+    """Where a logit comes from. A notebook shows the image beside its map; ``figure()`` draws both with a scale."""
 
     method: str
+    """"cam": the mean of heat is the logit.  "occlusion": heat is the fall of the logit when a square around a place is covered."""
     logit: float
     heat: np.ndarray
+    """[h, w] logits, on a grid over the whole image; above 0 speaks for fake."""
     size_px: tuple[int, int]
+    """Height and width of the image."""
+    image: np.ndarray | None = None
+    """The image that was explained, uint8 [H, W, 3]; None where only the map was kept."""
+
+    def figure(self, *, title: str = "") -> matplotlib.figure.Figure:
+        """The image beside its map, with a scale in logits. Needs 'cnndetect[report]'.
+
+        Raises ProtocolError where the image was not kept.
+        """
+        if self.image is None:
+            raise ProtocolError("This explanation has no image. Draw it with overlay(image, explanation), or call explain(image) again.")
+        # The drawings lie on a higher floor, which is entered only when one is asked for.
+        drawn = import_module("cnndetect.report.figures.analysis").explanations
+        return drawn([(title, self.image, self)])
+
+    def _repr_png_(self) -> bytes | None:
+        if self.image is None:
+            return None
+        memory = io.BytesIO()
+        _beside(self.image, self).save(memory, "PNG")
+        return memory.getvalue()
 
     @property
     def cell_px(self) -> tuple[float, float]:
@@ -94,7 +118,7 @@ def explain(
             f"Detector {ready.name} does not end in global average pooling and one linear layer. Expected such a network for "
             "method='cam'; use method='occlusion'."
         )
-    return found
+    return replace(found, image=array)
 
 
 def class_activation(detector: Detector, array: np.ndarray) -> Explanation | None:
@@ -181,10 +205,7 @@ def save_overlay(img: Any, explanation: Explanation, path: str | Path) -> None:
 
     path: its suffix is the format, .png, .jpg or .webp.  Raises DataError.
     """
-    array, target = to_rgb_array(img), Path(path)
-    both = Image.fromarray(np.concatenate([array, overlay(array, explanation)], axis=1))
-    times = max(1, -(-LEAST_PX // max(array.shape[:2])))
-    both = both.resize((both.width * times, both.height * times), Image.Resampling.NEAREST)
+    both, target = _beside(to_rgb_array(img), explanation), Path(path)
     kind = Image.registered_extensions().get(target.suffix.lower())
     if kind is None:
         raise DataError(f"{target} cannot be written: no image format is called {target.suffix!r}. Expected .png, .jpg or .webp.")
@@ -194,6 +215,13 @@ def save_overlay(img: Any, explanation: Explanation, path: str | Path) -> None:
         raise DataError(
             f"{target} cannot be written: {error.strerror or error}. Expected a file in a folder that you may write to."
         ) from error
+
+
+def _beside(array: np.ndarray, explanation: Explanation) -> Image.Image:
+    """An image and its overlay side by side; small ones are enlarged to LEAST_PX."""
+    both = Image.fromarray(np.concatenate([array, overlay(array, explanation)], axis=1))
+    times = max(1, -(-LEAST_PX // max(array.shape[:2])))
+    return both.resize((both.width * times, both.height * times), Image.Resampling.NEAREST)
 
 
 def _ends(network: object) -> tuple[nn.Module, nn.Linear] | None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from cnndetect.transforms.degrade import equalised, steps
 from cnndetect.transforms.preprocess import PROTOCOLS
 
 if TYPE_CHECKING:
+    import matplotlib.figure
     import pandas
 
 
@@ -95,6 +97,17 @@ class Benchmark:
         from cnndetect.bench.comparison import records_of
 
         return pandas.DataFrame(records_of(self))
+
+    def plot(self) -> matplotlib.figure.Figure:
+        """Average precision of every test set and the macro mean, each with its interval, as a matplotlib figure.
+
+        Raises ModuleNotFoundError where matplotlib is not installed.
+        """
+        # The drawings lie on a higher floor, which is entered only when one is asked for.
+        drawn = import_module("cnndetect.report.figures.leaderboard").leaderboard
+        rows = {result.test_set: result.metrics.ap for result in self.results} | {"macro mean": self.macro}
+        trial = "" if self.is_result else " (a trial, no result)"
+        return drawn(rows, title=f"{self.detector} on {self.suite}: AP, %{trial}")
 
     @property
     def is_result(self) -> bool:
