@@ -1,7 +1,7 @@
 # What a contributor runs. Each target is one or two plain commands, so that they can be typed without make too.
 PYTHON ?= python
 
-.PHONY: check test docs lowest release
+.PHONY: check test docs site lowest release
 
 check:  ## half a minute: format, lint, types, quick tests
 	$(PYTHON) -m ruff format --check .
@@ -12,8 +12,11 @@ check:  ## half a minute: format, lint, types, quick tests
 test:  ## the whole suite, about five minutes on two cores
 	$(PYTHON) -m pytest -q
 
-docs:  ## remake the tables and figures of the documentation from stored scores
-	sh benchmarks/analyses.sh
+docs:  ## remake every generated table, output and figure of README and docs, the leaderboard and the tutorial, from stored scores
+	$(PYTHON) scripts/docs
+
+site:  ## the documentation as a site in site/, built strictly; needs the extra "docs"
+	$(PYTHON) -m mkdocs build --strict
 
 lowest:  ## the quick tests on the oldest versions that pyproject.toml allows, in an environment of their own
 	bash scripts/lowest

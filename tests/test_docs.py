@@ -1,8 +1,11 @@
-"""Documents: links lead somewhere, named commands exist, the suite's photographs are all attributed."""
+"""Documents: links lead somewhere, commands exist, generated parts are up to date, the suite's photographs are all attributed."""
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +24,58 @@ def test_links_and_commands_exist(page: Path) -> None:
     assert not [link for link in links if not (page.parent / link).exists()]
     modules = set(re.findall(r"python -m (cnndetect[\w.]*)", text))
     assert not [name for name in modules if find_spec(name) is None]
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    """The part of ``scripts/docs`` that makes pages."""
+    sys.path.insert(0, str(ROOT / "scripts" / "docs"))
+    try:
+        yield importlib.import_module("blocks")
+    finally:
+        sys.path.remove(str(ROOT / "scripts" / "docs"))
+
+
+def test_generated_parts_are_up_to_date(blocks) -> None:
+    pages = blocks.all_pages()
+    assert {"README.md", "model-card.md", "audit.md", "compare-detectors.md"} <= {page.name for page in pages}
+    stale = [f"{page.name}: {what}" for page in pages for what in blocks.stale(page)]
+    assert not stale, "out of date, run make docs:\n" + "\n".join(stale)
+
+
+def test_a_part_is_out_of_date_once_its_marker_or_its_results_change(blocks, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(blocks, "output_of", lambda command: f"printed by {command}\nsecond\nthird\n")
+    made = blocks.block("console", "cnndetect bench --detector DEFAULT | head 2")
+    assert (
+        f"$ cnndetect bench --detector {blocks.default_detector()}\nprinted by" in made
+        and "second\n...\n```" in made
+        and "third" not in made
+    )
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n\n{made}\n\nafter\n", encoding="utf-8")
+    assert blocks.stale(page) == []
+    page.write_text(page.read_text("utf-8").replace("head 2 -->", "head 3 -->"), encoding="utf-8")
+    assert blocks.stale(page) == ["cnndetect bench --detector DEFAULT | head 3"]
+    page.write_text(f"{made}\n", encoding="utf-8")
+    monkeypatch.setattr(blocks, "_inputs", lambda: "other results")
+    assert blocks.stale(page) == ["cnndetect bench --detector DEFAULT | head 2"]
+
+
+def test_only_this_packages_program_is_run(blocks) -> None:
+    with pytest.raises(AssertionError, match="only this package"):
+        blocks.output_of("rm -r everything")
+
+
+def test_readme_says_what_the_project_says() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"python-{project['requires-python'].removeprefix('>=')}%2B" in readme
+    assert f"licence-{project['license'].replace('-', '--')}" in readme and f"license: {project['license']}" in citation
+    assert f"version: {project['version']}" in citation and (ROOT / "cnndetect" / "py.typed").is_file()
+    # Every page can be reached from the front door.
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - {"docs/api.md"}
+    assert pages <= set(re.findall(r"\]\(([^)#]+)", readme))
 
 
 def test_every_real_of_the_suite_is_attributed_under_a_free_licence() -> None:

@@ -1,0 +1,78 @@
+"""The figures of the documentation: those of one report of the embedded suite, made small, and README's teaser.
+
+A page names its figures as ``figures/NAME.png`` or ``figures/NAME.jpg``; NAME is a figure of the report, or one of ALIASES where
+its name holds that of a detector or a family. What no page names is removed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import blocks
+import teaser
+from PIL import Image
+
+FIGURES = blocks.ROOT / "docs" / "figures"
+WIDEST_PX, COLOURS = 1000, 128
+KEPT = re.compile(r"^(teaser|grid-.*|coverage.*)$")  # made elsewhere
+
+
+def make() -> None:
+    """Build the report of the embedded suite, copy what pages show, and draw the teaser."""
+    FIGURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-m", "cnndetect", "report", "--suite", "mini", "--results", "benchmarks/results", "--out", out]
+        subprocess.run([*command, "--max-images", "none", "--jobs", "1"], cwd=blocks.ROOT, stdout=subprocess.DEVNULL, check=True)
+        for name in sorted(wanted()):
+            stem, suffix = name.rsplit(".", 1)
+            if KEPT.match(stem):
+                continue
+            source = Path(out) / "figures" / f"{aliases().get(stem, stem)}.png"
+            photographs(source, FIGURES / name) if suffix == "jpg" else shutil.copyfile(source, FIGURES / name)
+        peaks = sorted((Path(out) / "data").glob("spectra-[0-9]*.csv"))
+        lines = [path.read_text("utf-8").splitlines() for path in peaks]
+        (FIGURES / "spectrum-peaks.csv").write_text("\n".join([lines[0][0], *(row for part in lines for row in part[1:])]) + "\n", "utf-8")
+    teaser.make(FIGURES / "teaser.png")
+    for path in FIGURES.iterdir():
+        if path.name not in wanted() | {"spectrum-peaks.csv"}:
+            path.unlink()
+        elif path.suffix == ".png":
+            shrink(path)
+
+
+def wanted() -> set[str]:
+    """Names of the figures that README and the pages of docs show."""
+    pages = [blocks.ROOT / "README.md", *(blocks.ROOT / "docs").rglob("*.md")]
+    return {name for page in pages for name in re.findall(r"\]\((?:docs/)?figures/([\w.-]+\.(?:png|jpg))\)", page.read_text("utf-8"))}
+
+
+def aliases() -> dict[str, str]:
+    """Name in a page -> figure of the report."""
+    family = blocks.first_family()
+    kinds = ("forest", "roc", "pr", "scores", "sheet", "explain", "profile", "audit")
+    return {f"{kind}-family": f"{kind}-{family}" for kind in kinds}
+
+
+def photographs(png: Path, target: Path) -> None:
+    """A sheet of photographs as a JPEG, small enough for a document."""
+    with Image.open(png) as image:
+        picture = image.convert("RGB")
+    picture.thumbnail((WIDEST_PX, 10 * WIDEST_PX), Image.Resampling.LANCZOS)
+    picture.save(target, quality=75)
+
+
+def shrink(path: Path) -> None:
+    """Rewrite a PNG with fewer pixels and colours where that makes it smaller."""
+    buffer = io.BytesIO()
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+        picture.thumbnail((WIDEST_PX, 10 * WIDEST_PX), Image.Resampling.LANCZOS)
+        picture.quantize(256 if path.stem == "teaser" else COLOURS, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    if len(buffer.getvalue()) < path.stat().st_size:
+        path.write_bytes(buffer.getvalue())

@@ -1,0 +1,128 @@
+"""Tables and sentences of the documentation that no single command prints, each from stored results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from blocks import default_detector
+from tabulate import tabulate
+
+from cnndetect.bench.reported import read_reported
+from cnndetect.bench.standings import Standing, differences
+from cnndetect.bench.tables import percent
+from cnndetect.detectors.registry import load
+from cnndetect.paths import reference_results_root, reported_file
+from cnndetect.report.inputs import Inputs, read_inputs
+
+
+@lru_cache
+def inputs() -> Inputs:
+    """The stored results of the embedded suite."""
+    return read_inputs("mini", protocol="nocrop", results=[reference_results_root()])
+
+
+def leaderboard() -> str:
+    """README's table: every detector that ships or has stored results, a part per kind of training data."""
+    parts = []
+    for ranking in inputs().rankings:
+        rows = [_row(standing) for standing in ranking.standings.complete]
+        head = ["detector", "macro mean AP, %", "rank", "fakes found, %", "reals accused, %"]
+        parts.append(f"**{ranking.title}**\n\n{_markdown(head, rows)}")
+    return "\n\n".join(parts)
+
+
+def _row(standing: Standing) -> list[str]:
+    means = standing.means
+    found, accused = means["accuracy_fake_fitted"], 1 - means["accuracy_real_fitted"]
+    shares = ["-" if np.isnan(share) else f"{100 * share:.1f}" for share in (found, accused)]
+    rank = f"{standing.rank:g}" + ("" if np.isnan(standing.rank_low) else f" [{standing.rank_low:g}, {standing.rank_high:g}]")
+    name = f"`{standing.detector}`" + (" (default)" if standing.detector == default_detector() else "")
+    return [name, percent(standing.macro), rank, *shares]
+
+
+def limits() -> str:
+    """What the default detector cannot do on the embedded suite, in sentences that the figures decide."""
+    name, complete = default_detector(), inputs().standings.complete
+    mine = next((one for ranking in inputs().rankings for one in ranking.standings.complete if one.detector == name), None)
+    if mine is None:
+        return f"- The default detector, `{name}`, has no stored result on every family."
+    lines = []
+    families = inputs().standings.families
+    aps = {family: run.result.ap for family, run in zip(families, mine.runs, strict=True)}
+    blind = [family for family, ap in aps.items() if not np.isnan(ap.low) and ap.low <= _chance(mine, family)]
+    weak = [family for family, ap in aps.items() if ap.value < 0.8 and family not in blind]
+    if blind:
+        lines.append(f"On {_listed(blind)} its ranking cannot be told from chance.")
+    if weak:
+        lines.append(f"It ranks {_listed(weak)} poorly, with an AP below 80 %.")
+    ahead = [one.detector for one in complete if one.macro.value > mine.macro.value and one.detector != name]
+    if ahead:
+        pairs = differences([one for one in complete if one.detector in (*ahead, name)])
+        sure = [other for other in ahead if pairs[other, name].excludes_zero] if mine in complete else []
+        beyond = f", {_listed([f'`{one}`' for one in sure])} by more than chance" if sure else ", none of them by more than chance"
+        lines.append(f"{len(ahead)} of {len(complete)} detectors of its table have a higher macro mean AP{beyond}.")
+    plain = [one for one in complete if one.detector.startswith("baseline")]
+    beaten = [f for f in families if any(_of(one, f) > aps[f].value for one in plain)]
+    if beaten:
+        lines.append(f"A baseline that learns nothing beats it on {_listed(beaten)}.")
+    missed = 1 - mine.means["accuracy_fake_fitted"]
+    if not np.isnan(missed):
+        lines.append(f"At its frozen threshold it misses {100 * missed:.0f} % of the fakes, averaged over families.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def families() -> str:
+    """AP of the default detector on every family beside the best detector of its table."""
+    name, rows = default_detector(), []
+    for family in inputs().families:
+        mine = inputs().average_precision(name, family) if name in inputs().rows else None
+        complete = inputs().standings.complete
+        best = max(complete, key=lambda one: _of(one, family), default=None)
+        images = next(row[family].result for row in inputs().rows.values() if family in row)
+        cells = ["-" if mine is None else percent(mine), "-" if best is None else f"{100 * _of(best, family):.1f} (`{best.detector}`)"]
+        rows.append([family, *cells, f"{images.n_real}/{images.n_fake}"])
+    return _markdown(["family", f"`{name}`, AP, %", "best detector of its table", "real/fake"], rows)
+
+
+def official() -> str:
+    """One line: what the paper's authors report of their own checkpoints."""
+    rows = [row for row in read_reported(reported_file()).rows if (row.source, row.metric, row.protocol) == ("readme", "ap", "crop224")]
+    names = [f"{row.detector} {100 * row.mean:.1f} %" for row in rows if row.mean is not None]
+    return f"The authors' own checkpoints reach a mean AP of {_listed(names)} on the released test set, as its authors print it."
+
+
+def default_facts() -> str:
+    """What the default detector is, from its record."""
+    name = default_detector()
+    detector = load(name)
+    parameters = sum(p.numel() for p in detector.network.parameters()) / 1e6
+    only = "trained on ProGAN alone" if detector.progan_only else "trained on more than ProGAN, so it has a table of its own"
+    return f"The default detector is `{name}` ({parameters:.1f} million parameters), {only}."
+
+
+def _of(standing: Standing, family: str) -> float:
+    return standing.runs[inputs().standings.families.index(family)].result.ap.value
+
+
+def _chance(standing: Standing, family: str) -> float:
+    result = standing.runs[inputs().standings.families.index(family)].result
+    return result.n_fake / (result.n_fake + result.n_real)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "leaderboard": leaderboard,
+    "limits": limits,
+    "families": families,
+    "official": official,
+    "default": default_facts,
+}
