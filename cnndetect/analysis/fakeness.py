@@ -1,4 +1,4 @@
-"""Stored Scores in; images ranked from least to most fake, and how fakeness goes with visible quality, out.
+"""Images ranked from least to most fake, and how fakeness goes with visible quality, from stored scores.
 
 The paper ranks images by the detector's score and asks whether the fakest look worst. Two measures stand in for the eye:
 sharpness, and how far an image's ImageNet features lie from those of real photographs.

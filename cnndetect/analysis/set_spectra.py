@@ -1,4 +1,4 @@
-"""A test set in, the mean spectra of its two classes out."""
+"""Mean spectra of the two classes of a test set."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def make() -> None:
         peaks = sorted((Path(out) / "data").glob("spectra-[0-9]*.csv"))
         lines = [path.read_text("utf-8").splitlines() for path in peaks]
         (FIGURES / "spectrum-peaks.csv").write_text("\n".join([lines[0][0], *(row for part in lines for row in part[1:])]) + "\n", "utf-8")
-    teaser.make(FIGURES / "teaser.png")
+    teaser.make(FIGURES / "teaser.jpg")
     for path in FIGURES.iterdir():
         if path.name not in wanted() | {"spectrum-peaks.csv"}:
             path.unlink()
@@ -73,6 +73,6 @@ def shrink(path: Path) -> None:
     with Image.open(path) as image:
         picture = image.convert("RGB")
         picture.thumbnail((WIDEST_PX, 10 * WIDEST_PX), Image.Resampling.LANCZOS)
-        picture.quantize(256 if path.stem == "teaser" else COLOURS, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     if len(buffer.getvalue()) < path.stat().st_size:
         path.write_bytes(buffer.getvalue())

@@ -47,6 +47,6 @@ def moved(text: str, folder: str) -> str:
         base = os.environ.get("CNNDETECT_REPOSITORY")
         return f"[{words}]({base.rstrip('/')}/{path})" if base else words if "`" in words or "!" in words else f"{words} (`{path}`)"
 
-    # Code is left alone.
-    parts = re.split(r"(```.*?```|`[^`\n]+`(?!\]))", text, flags=re.S)
+    # Blocks of code are left alone.
+    parts = re.split(r"(```.*?```)", text, flags=re.S)
     return "".join(part if place % 2 else _LINK.sub(mended, part) for place, part in enumerate(parts))

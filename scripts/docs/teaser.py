@@ -6,11 +6,13 @@ one it was made from, or the one in the middle of the reals where it was made fr
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 
 import numpy as np
 from blocks import default_detector
+from PIL import Image
 
 from cnndetect.analysis.fakeness import Ranked, ranked
 from cnndetect.analysis.set_spectra import Known, set_spectra
@@ -35,7 +37,8 @@ def make(target: Path) -> None:
     columns = [
         (one.name, *_pair(inputs.rows[name][one.name].scores, one), *set_spectra(one.root, limit=LIMIT, known=known)) for one in sets
     ]
-    target.write_bytes(png_bytes(draw(columns, name), dots_per_inch=160))
+    with Image.open(io.BytesIO(png_bytes(draw(columns, name), dots_per_inch=130))) as picture:
+        picture.convert("RGB").save(target, quality=82)
 
 
 def _pair(scores, test_set: TestSet) -> tuple[Ranked, Ranked]:  # noqa: ANN001  Scores
@@ -72,5 +75,5 @@ def draw(columns: list[tuple[str, Ranked, Ranked, Spectrum, Spectrum]], detector
             spine.set_visible(False)
     for row, words in enumerate(rows):
         axes[row * len(columns)].set_ylabel(words, color=MUTED)
-    figure.suptitle(f"Scores of {detector}; mean spectra of each class", x=0.01, ha="left", fontsize=8, color=MUTED)
+    figure.suptitle(f"Scores by {detector}; below, the mean spectra of the whole test sets", x=0.01, ha="left", fontsize=8, color=MUTED)
     return figure

@@ -1,1 +1,1 @@
-"""Numbers in, matplotlib Figures out: the only package that imports matplotlib. Nothing here reads scores or touches pyplot."""
+"""Figures: functions from numbers to matplotlib Figures. The only package that imports matplotlib; it never touches pyplot."""

@@ -1,4 +1,4 @@
-"""Spectra, rankings and maps in, Figures out: what analyses of single families and images look like."""
+"""Figures of spectra, rankings and heat maps."""
 
 from __future__ import annotations
 

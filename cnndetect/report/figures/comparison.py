@@ -1,4 +1,4 @@
-"""Paired differences between detectors in, a matrix with signs and significance out."""
+"""A matrix of paired differences between detectors, with signs and significance."""
 
 from __future__ import annotations
 

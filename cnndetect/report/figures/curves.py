@@ -1,4 +1,4 @@
-"""Scores of several detectors on one family in, receiver operating characteristic and precision-recall curves out."""
+"""Receiver operating characteristic and precision-recall curves of several detectors on one family."""
 
 from __future__ import annotations
 

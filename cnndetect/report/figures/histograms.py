@@ -1,4 +1,4 @@
-"""Scores of several detectors on one family in, histograms of real against fake with the frozen threshold out."""
+"""Histograms of real against fake, a strip per detector, with the frozen threshold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Average precisions with intervals in, dots with bars out: the leaderboard, and one forest per generator family."""
+"""Dots with bars for average precisions and their intervals: the leaderboard, and one panel per generator family."""
 
 from __future__ import annotations
 

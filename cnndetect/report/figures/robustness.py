@@ -1,4 +1,4 @@
-"""Points of robustness in, curves and shifts out. The points are those of bench/robustness.py, known here by their fields."""
+"""Curves of robustness, and what degradations shift. The points are those of analysis/robustness.py, known here by their fields."""
 
 from __future__ import annotations
 
