@@ -29,7 +29,8 @@ def lead(complete: tuple[Standing, ...]) -> dict[str, tuple[str, str]]:
     by = f"{points(lead)} over {second.detector}"
     tied = [other.detector for other in complete[1:] if not pairs[best.detector, other.detector].excludes_zero]
     if tied:
-        sure = f"Cannot be told apart from {len(tied)} of {len(complete) - 1} other{'s' * (len(complete) > 2)}"
+        others = f"{len(tied)} of {len(complete) - 1} others" if len(complete) > 2 else "the other"
+        sure = f"Cannot be told apart from {others}"
     else:
         sure = "Beyond what the choice of photographs explains"
     rank = "" if np.isnan(best.rank_low) else f"other photographs would have put it on rank {best.rank_low:g} to {best.rank_high:g}"

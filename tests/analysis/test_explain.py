@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,21 @@ def test_the_overlay_is_red_for_fake_and_blue_for_real() -> None:
     assert np.array_equal(overlay(array, found, scale=1e9)[:, :, 0], np.asarray(Image.fromarray(array).convert("L")))
     with pytest.raises(ProtocolError, match="Expected the image that was explained"):
         overlay(array[:32], found)
+
+
+def test_an_explanation_shows_itself() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    found = explain(image, detector=lambda batch: batch.mean((1, 2, 3)))
+    assert found.image is not None and (found.image == image).all()
+    shown = found._repr_png_()
+    assert shown is not None and shown.startswith(b"\x89PNG")
+    figure = found.figure(title="mine")
+    assert figure.axes[0].get_title(loc="left") == "mine" and figure._repr_png_().startswith(b"\x89PNG")
+    # A map whose image was not kept says so.
+    bare = replace(found, image=None)
+    assert bare._repr_png_() is None
+    with pytest.raises(ProtocolError, match="has no image"):
+        bare.figure()
 
 
 def test_wrong_options_say_what_is_expected(tmp_path: Path) -> None:

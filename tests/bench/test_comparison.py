@@ -69,6 +69,8 @@ def test_a_benchmark_gives_its_figures_by_name_and_as_a_frame(made) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'crn'"):
         one["crm"]
     assert len(repr(one)) < 120 and "bright" in repr(one) and "<table>" in one._repr_html_()
+    drawn = one.plot()
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == [*(r.test_set for r in one.results), "macro mean"]
 
 
 def test_an_interval_that_does_not_exist_is_a_dash(made) -> None:
