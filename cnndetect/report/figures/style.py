@@ -14,7 +14,7 @@ from functools import wraps
 from html import escape
 from typing import Any, ParamSpec
 
-from PIL import Image
+from cnndetect.images import open_image
 
 try:
     import matplotlib
@@ -196,7 +196,7 @@ def inline_svg(svg: str, *, prefix: str, label: str) -> str:
 def _as_webp(png: str) -> str:
     """The data URL of a PNG in base64 as that of a WebP, a few times smaller."""
     memory = io.BytesIO()
-    Image.open(io.BytesIO(base64.b64decode(png))).save(memory, "WEBP", quality=88)
+    open_image(base64.b64decode(png)).save(memory, "WEBP", quality=88)
     return f"data:image/webp;base64,{base64.b64encode(memory.getvalue()).decode('ascii')}"
 
 
