@@ -20,7 +20,7 @@ from PIL import Image
 
 FIGURES = blocks.ROOT / "docs" / "figures"
 WIDEST_PX, COLOURS = 1000, 128
-KEPT = re.compile(r"^(teaser|grid-.*|coverage.*)$")  # made elsewhere
+KEPT = re.compile(r"^(teaser|grid-.*|coverage.*|performance.*)$")  # made elsewhere
 
 
 def make() -> None:
@@ -39,8 +39,8 @@ def make() -> None:
         lines = [path.read_text("utf-8").splitlines() for path in peaks]
         (FIGURES / "spectrum-peaks.csv").write_text("\n".join([lines[0][0], *(row for part in lines for row in part[1:])]) + "\n", "utf-8")
     teaser.make(FIGURES / "teaser.jpg")
-    for path in FIGURES.iterdir():
-        if path.name not in wanted() | {"spectrum-peaks.csv"}:
+    for path in (path for path in FIGURES.iterdir() if path.suffix in (".png", ".jpg") and not KEPT.match(path.stem)):
+        if path.name not in wanted():
             path.unlink()
         elif path.suffix == ".png":
             shrink(path)
