@@ -24,7 +24,7 @@ def score_in_bulk(inputs: tuple[str, ...], out: str | None, *, engine: Any, as_j
         raise ProtocolError(f"--{given[0]} does not go with --out: scoring in bulk writes Parquet files, not lines.")
     from cnndetect.bulk.run import score_dataset
 
-    found = score_dataset(inputs, out, engine=engine or "local", progress=True, **options)
+    found = score_dataset(inputs, out, engine="ray" if engine == "ray" else "local", progress=True, **options)
     if as_json:
         shared.print_json(asdict(found))
     else:
