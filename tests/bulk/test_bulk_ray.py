@@ -48,6 +48,8 @@ head = {"num_cpus": 0, "object_store_memory": small, "include_dashboard": False}
 cluster = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
 nodes = [patient(lambda: cluster.add_node(num_cpus=1, object_store_memory=small)) for _ in range(2)]
 ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+# This process hangs on one of the nodes and would die with it.
+victim = next(node for node in nodes if node.node_id != ray.get_runtime_context().get_node_id())
 
 
 def kill_one():
@@ -55,7 +57,7 @@ def kill_one():
     while len(seen) < 2:  # both work
         time.sleep(0.05)
         seen = {line.split()[0] for line in Path(os.environ["NOTES"]).read_text().splitlines()}
-    cluster.remove_node(nodes[1], allow_graceful=False)
+    cluster.remove_node(victim, allow_graceful=False)
     Path(os.environ["NOTES"] + ".killed").write_text(str(len(list(Path(out).glob("*.parquet")))))
 
 
