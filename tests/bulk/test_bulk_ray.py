@@ -67,7 +67,9 @@ found = cnndetect.score_dataset(photos, out, detector="noted_for_tests:make", de
 killer.join()
 alive = sum(node["Alive"] for node in ray.nodes())
 again = cnndetect.score_dataset(photos, out, detector="noted_for_tests:make", device="cpu", engine="ray", images_per_part=2)
-print(found.images, found.failed, again.images, again.found, alive)
+print(found.images, found.failed, again.images, again.found, alive, flush=True)
+ray.shutdown()  # before the nodes end, or Ray ends this process with status 1
+cluster.shutdown()
 """
 
 DETECTOR = """
@@ -103,7 +105,7 @@ def test_a_killed_machine_costs_no_image_and_scores_none_twice(tmp_path: Path) -
     environment.pop("RAY_ADDRESS", None)
     command = [sys.executable, "-c", PROGRAM, str(photos), str(tmp_path / "out")]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
-    assert run.returncode == 0, run.stderr[-3000:]
+    assert run.returncode == 0, run.stdout + run.stderr[-3000:]
 
     total = IMAGES + 1
     assert run.stdout.split()[-5:] == [str(total), "1", str(total), str(total), "2"]  # the head and one worker are left
