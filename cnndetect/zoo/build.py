@@ -99,6 +99,7 @@ def build_test_set(maker: Maker, reals: Sequence[Path], out: Path, *, count: int
     lines = [Path(os.path.relpath(file, out)).as_posix() for file in reals]
     write_whole(out / "0_real.txt", "".join(f"{line}\n" for line in lines).encode(), flush=False)
     write_whole(out / "record.json", (json.dumps(maker.record(), indent=1) + "\n").encode(), flush=False)
+    jobs: list[tuple[Path, Path | None]]
     if maker.needs_photo:
         jobs: list[tuple[Path, Path | None]] = [(out / "1_fake" / file.name, file) for file in reals[:count]]
     else:

@@ -82,8 +82,9 @@ NOT_PHOTOGRAPHS = (
     "fish23.webp",
     "fish24.webp",
 )
-# A second view of a place would count as a photograph of its own.
-SECOND_VIEWS = ("scratch-basketball-court1-b", "scratch-city-with-water2", "scratch-the-movies-inside", "scratch-train-tracks2")
+# Not shown: second views of a place, which would count as photographs of their own, and two that the generators' folder has too.
+DOUBLES = {"scratch-basketball-court1-b", "scratch-city-with-water2", "scratch-the-movies-inside", "scratch-train-tracks2"}
+DOUBLES |= {"gcompris-monuments-colosseum", "gcompris-monuments-greatpyramid"}
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def free_photos(unpacked: str | Path) -> Iterator[FreePhoto]:
             author, licence, source = _licence_of(member, package, licences)
             name = _name(package, member)
             folder = folder_of(name, licence, min(image.size))
-            if name not in SECOND_VIEWS and min(image.size) >= least_px(folder):
+            if name not in DOUBLES and min(image.size) >= least_px(folder):
                 yield FreePhoto(name, package, member, author, licence, source, folder, image)
 
 
