@@ -40,13 +40,19 @@ def main(arguments: list[str]) -> int:
         print("\n".join(stale) or "nothing is out of date")
         return int(bool(stale))
     os.chdir(ROOT)
+    failed: list[str] = []
+    steps = {"leaderboard": leaderboard, "results": results, "figures": figures.make, "tutorial": tutorial_notebook.make}
     for step in given.only or (["pages"] if given.pages else STEPS):
         started, cpu = time.monotonic(), sum(os.times()[:4])
         print(f"docs: {step} ...", file=sys.stderr)
-        {"leaderboard": leaderboard, "results": results, "figures": figures.make, "tutorial": tutorial_notebook.make,
-         "pages": lambda: blocks.refresh(pages)}[step]()  # fmt: skip
+        try:
+            failed += blocks.refresh(pages) if step == "pages" else steps[step]() or []
+        except Exception as error:  # noqa: BLE001  one step costs only itself, and is named
+            failed.append(f"{step}: {type(error).__name__}: {error}")
         print(f"docs: {step}: {time.monotonic() - started:.0f} s, {sum(os.times()[:4]) - cpu:.0f} CPU s", file=sys.stderr)
-    return 0
+    for words in failed:
+        print(f"docs: failed: {words}", file=sys.stderr)
+    return int(bool(failed))
 
 
 def leaderboard() -> None:

@@ -22,6 +22,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from cnndetect.errors import CnndetectError
+from cnndetect.files import write_whole
+
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- (?P<kind>output of|console|table): (?P<what>.+?) -->\n(?P<body>.*?)<!-- end(?: (?P<digest>[0-9a-f]+))? -->", re.S)
 INPUTS = ("benchmarks/results/**/*.json", "weights/*.json")
@@ -33,14 +36,24 @@ def all_pages() -> list[Path]:
     return [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if BLOCK.search(page.read_text("utf-8"))]
 
 
-def refresh(pages: Sequence[Path]) -> None:
-    """Write each page whole, once all its parts are made. Raises CalledProcessError where a command fails."""
+def refresh(pages: Sequence[Path]) -> list[str]:
+    """Write each page whole, once all its parts are made. Returns the parts that failed; they stay as they were, out of date."""
+    failed: list[str] = []
+
+    def made(found: re.Match[str]) -> str:
+        try:
+            return block(found["kind"], found["what"])
+        except (CnndetectError, subprocess.CalledProcessError) as error:
+            failed.append(f"{page.relative_to(ROOT)}: {found['what']}: {error}")
+            return found[0]
+
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        made = BLOCK.sub(lambda found: block(found["kind"], found["what"]), text)
-        if made != text:
-            page.write_text(made, encoding="utf-8")
+        fresh = BLOCK.sub(made, text)
+        if fresh != text:
+            write_whole(page, fresh)
         print(f"docs: {page.relative_to(ROOT)}: {len(BLOCK.findall(text))} parts", file=sys.stderr)
+    return failed
 
 
 def stale(page: Path) -> list[str]:
