@@ -44,7 +44,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def aps(self) -> dict[str, Interval]:
-        return {kind: Interval(*(np.nan if part is None else part for part in parts)) for kind, parts in self.figures.items()}
+        # In the order of the columns; JSON keeps none.
+        return {kind: Interval(*(np.nan if part is None else part for part in self.figures[kind])) for kind in _KINDS}
 
 
 def audit_section(inputs: Inputs) -> Section:

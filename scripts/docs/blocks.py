@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from cnndetect.errors import CnndetectError
 from cnndetect.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,8 +42,8 @@ def refresh(pages: Sequence[Path]) -> list[str]:
     def made(found: re.Match[str]) -> str:
         try:
             return block(found["kind"], found["what"])
-        except (CnndetectError, subprocess.CalledProcessError) as error:
-            failed.append(f"{page.relative_to(ROOT)}: {found['what']}: {error}")
+        except Exception as error:  # noqa: BLE001  one part costs only itself, and is named
+            failed.append(f"{page.relative_to(ROOT)}: {found['what']}: {type(error).__name__}: {error}")
             return found[0]
 
     for page in pages:
