@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def _peaks(real: Spectrum, fake: Spectrum) -> list[tuple[float, float, float]]:
     return [(peak.down, peak.right, peak.factor) for peak in peaks_between(fake, real)]
 
 
-def _finding(peaks: dict[str, Sequence[object]]) -> str:
+def _finding(peaks: Mapping[str, Sequence[object]]) -> str:
     some = [name for name, found in peaks.items() if found]
     none = [name for name, found in peaks.items() if not found]
     if not some:

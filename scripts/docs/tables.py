@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from blocks import default_detector
 from tabulate import tabulate
+from torch import nn
 
 from cnndetect.bench.reported import PAPER_SETS, read_reported
 from cnndetect.bench.standings import Standing, differences
@@ -98,6 +99,7 @@ def default_facts() -> str:
     """What the default detector is, from its record."""
     name = default_detector()
     detector = load(name)
+    assert isinstance(detector.network, nn.Module)
     parameters = sum(p.numel() for p in detector.network.parameters()) / 1e6
     only = "trained on ProGAN alone" if detector.progan_only else "trained on more than ProGAN, so it has a table of its own"
     return f"The default detector is `{name}` ({parameters:.1f} million parameters), {only}."
