@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.fusion import FusionRecord
 from cnndetect.detectors.networks import NETWORKS, architecture_of
-from cnndetect.detectors.packed import to_int6, to_int8
+from cnndetect.detectors.packed import to_packed
 from cnndetect.detectors.records import Packing, Source, WeightsRecord, read_record, record_beside, record_path
 from cnndetect.detectors.registry import load, name_of
 from cnndetect.detectors.run_record import RECORD, run_beside
@@ -63,7 +63,7 @@ def pack_weights(
 ) -> WeightsRecord:
     """Write packed weights and their record, and return the record; threshold and temperature are to be fitted anew.
 
-    bits: 8, or 6 for large tensors.  compare: validation images, to measure what it did to the logits.  fields: of the record,
+    bits: of large tensors, 2 to 8.  compare: validation images, to measure what it did to the logits.  fields: of the record,
     such as title, licence and note; the others come from the record of ``source``, or from the training run beside it.
     The rule for bundled weights: fewer bits only where the AP falls by 0.001 or less.  Raises WeightsError, UnknownNameError.
     """
@@ -72,7 +72,7 @@ def pack_weights(
     place = target.with_suffix(".json")
     kept = read_record(place) if place.is_file() else record_for(source)  # words that somebody wrote there stay
     kept.changed(**(fields or {}))  # a misspelt field is named before anything is written
-    write_whole(target, lambda temporary: save_file({8: to_int8, 6: to_int6}[bits](state), temporary))
+    write_whole(target, lambda temporary: save_file(to_packed(state, bits=bits), temporary))
     digest, network = sha256_of(target), architecture_of(state) or kept.network
     record = kept.changed(
         name=target.stem, file=target.name, sha256=digest, network=network,

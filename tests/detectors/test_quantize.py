@@ -1,4 +1,4 @@
-"""One byte per weight: how far a weight and a logit may move, what is refused, and the command that converts."""
+"""Packed weights: how far a weight and a logit may move, what is refused, and the command that converts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnndetect.cli.main import main
 from cnndetect.detectors import registry
 from cnndetect.detectors.networks.residual import Bottleneck
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
-from cnndetect.detectors.packed import to_int6, to_int8, unpack
+from cnndetect.detectors.packed import to_packed, unpack
 from cnndetect.detectors.records import read_record
 from cnndetect.detectors.weights import load_state
 from cnndetect.errors import UnknownNameError, WeightsError
@@ -53,30 +53,49 @@ def weights_file(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("bits", [2, 5, 6, 8])
 @pytest.mark.parametrize("shape", [(5, 3, 7, 7), (1, 2048), (4, 9), (3, 3)])
-def test_six_bits_come_back_exactly_and_no_weight_moves_by_more_than_half_a_step(shape) -> None:
+def test_few_bits_come_back_exactly_and_no_weight_moves_by_more_than_half_a_step(shape, bits) -> None:
     value = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    packed = to_int6({"w": value}, least=1)
-    assert packed["w.int6"].dtype == torch.uint8 and len(packed["w.int6"]) == -(-value.numel() // 4) * 3
-    back = unpack(packed)["w"]
-    step = value.abs().flatten(1).amax(dim=1) / 31
+    back = unpack(to_packed({"w": value}, bits=bits, large=1, small=0))["w"]
+    step = value.abs().flatten(1).amax(dim=1) / (2 ** (bits - 1) - 1)
     assert ((back - value).abs().flatten(1) <= step[:, None] / 2 + 1e-6).all()
     # What is on the grid already is not moved again.
-    assert torch.allclose(unpack(to_int6({"w": back}, least=1))["w"], back, atol=1e-6)
+    assert torch.allclose(unpack(to_packed({"w": back}, bits=bits, large=1, small=0))["w"], back, atol=1e-6)
 
 
-def test_small_tensors_keep_eight_bits() -> None:
-    packed = to_int6({"small": torch.randn(3, 4), "large": torch.randn(30, 40)}, least=1000)
-    assert {"small.int8", "large.int6"} <= set(packed)
-    assert set(unpack(packed)) == {"small", "large"}
+def test_the_codes_take_less_room_than_the_bits() -> None:
+    value = torch.randn(64, 4096, generator=torch.Generator().manual_seed(0))
+    content = to_packed({"w": value}, bits=6)["w.coded"]
+    assert content.dtype == torch.uint8 and len(content) < 0.9 * value.numel() * 6 / 8
+
+
+def test_small_tensors_keep_sixteen_bits_and_middling_ones_eight() -> None:
+    packed = to_packed(
+        {"small": torch.randn(3, 4), "middling": torch.randn(10, 10), "large": torch.randn(30, 40)}, bits=3, large=1000, small=50
+    )
+    assert packed["small"].dtype == torch.float16 and set(packed) >= {"middling.coded", "large.coded"}
+    back = unpack(packed)
+    assert set(back) == {"small", "middling", "large"} and all(value.dtype == torch.float32 for value in back.values())
+    assert len(back["large"].div(packed["large.scale"].view(-1, 1)).round().unique()) <= 7 < len(back["middling"].unique())
 
 
 @pytest.mark.parametrize("lost", ["w.shape", "w.scale"])
-def test_six_bits_without_what_belongs_to_them_are_refused(lost: str) -> None:
-    packed = to_int6({"w": torch.randn(4, 5)}, least=1)
+def test_codes_without_what_belongs_to_them_are_refused(lost: str) -> None:
+    packed = to_packed({"w": torch.randn(4, 5)}, small=0)
     del packed[lost]
     with pytest.raises(WeightsError, match=f"has no {lost}"):
         unpack(packed)
+
+
+@pytest.mark.parametrize("harm", [lambda code: code[:-3], lambda code: code ^ 255, lambda code: torch.zeros(0, dtype=torch.uint8)])
+def test_damaged_codes_and_shapes_that_hold_more_or_less_are_refused(harm) -> None:
+    packed = to_packed({"w": torch.randn(40, 50)}, small=0)
+    with pytest.raises(WeightsError, match=r"w\.coded"):
+        unpack({**packed, "w.coded": harm(packed["w.coded"])})
+    for shape in ([40, 49], [40, 51], [40, 0], [4000, 5000]):
+        with pytest.raises(WeightsError, match=r"w\.coded"):
+            unpack({**packed, "w.shape": torch.tensor(shape)})
 
 
 @pytest.mark.parametrize("shape", [(5, 3, 7, 7), (1, 2048), (4, 9)])
@@ -85,8 +104,8 @@ def test_no_weight_moves_by_more_than_half_a_step_of_its_channel(shape) -> None:
     # Channels of very different sizes: one scale for all would lose the small ones.
     size = torch.logspace(-4, 2, shape[0]).view(-1, *[1] * (len(shape) - 1))
     value = torch.randn(shape, generator=generator) * size
-    packed = to_int8({"w": value})
-    assert packed["w.int8"].dtype == torch.int8 and packed["w.scale"].shape == shape[:1]
+    packed = to_packed({"w": value}, small=0)
+    assert packed["w.scale"].shape == shape[:1]
     back = unpack(packed)["w"]
     step = value.abs().flatten(1).amax(1) / 127
     assert ((back - value).abs().flatten(1).amax(1) <= step / 2 * 1.0001).all()
@@ -96,7 +115,7 @@ def test_no_weight_moves_by_more_than_half_a_step_of_its_channel(shape) -> None:
 
 def test_zeros_half_precision_and_counters() -> None:
     state = {"zero.weight": torch.zeros(2, 3), "half.weight": torch.full((2, 3), 1e-7, dtype=torch.float16), "n": torch.tensor(7)}
-    back = unpack(to_int8(state))
+    back = unpack(to_packed(state, small=0))
     assert (back["zero.weight"] == 0).all() and back["n"] == 7 and back["n"].dtype == torch.int64
     assert back["half.weight"].dtype == torch.float32
     assert torch.allclose(back["half.weight"], state["half.weight"].float(), rtol=1e-2)
@@ -105,19 +124,19 @@ def test_zeros_half_precision_and_counters() -> None:
 def test_packing_leaves_the_given_state_alone(weights_file) -> None:
     state = load_state(weights_file)
     before = {key: value.clone() for key, value in state.items()}
-    to_int8(state)
+    to_packed(state)
     assert all(torch.equal(state[key], before[key]) for key in before)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(bad) -> None:
     with pytest.raises(WeightsError, match="fc.weight holds NaN or infinity"):
-        to_int8({"fc.weight": torch.tensor([[1.0, bad]])})
+        to_packed({"fc.weight": torch.tensor([[1.0, bad]])})
 
 
 @pytest.mark.parametrize("scale", [None, torch.ones(3)])
 def test_a_scale_that_is_missing_or_too_long_is_named(scale, tmp_path) -> None:
-    packed = to_int8({"fc.weight": torch.ones(2, 4)})
+    packed = to_packed({"fc.weight": torch.ones(2, 4)}, small=0)
     del packed["fc.weight.scale"]
     if scale is not None:
         packed["fc.weight.scale"] = scale
@@ -128,7 +147,7 @@ def test_a_scale_that_is_missing_or_too_long_is_named(scale, tmp_path) -> None:
 
 def test_a_plain_parameter_called_scale_is_no_scale() -> None:
     state = {"norm.scale": torch.ones(4)}
-    assert list(unpack(to_int8(state))) == ["norm.scale"]
+    assert list(unpack(to_packed(state, small=0))) == ["norm.scale"]
 
 
 def test_the_command_converts_and_says_what_it_did(weights_file, tmp_path, capsys) -> None:
@@ -156,7 +175,7 @@ def test_the_command_converts_and_says_what_it_did(weights_file, tmp_path, capsy
 
 def test_logits_of_one_byte_and_of_two_bytes_stay_near(weights_file, tmp_path) -> None:
     state = load_file(weights_file)
-    save_file(to_int8(state), tmp_path / "int8.safetensors")
+    save_file(to_packed(state), tmp_path / "int8.safetensors")
     save_file({key: value.half() if value.is_floating_point() else value for key, value in state.items()}, tmp_path / "fp16.safetensors")
     assert (tmp_path / "int8.safetensors").stat().st_size < 24.5e6 and (tmp_path / "fp16.safetensors").stat().st_size < 47.5e6
     images = pictures(24, seed=1)
