@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from cnndetect.bench.results import Result, method_of, read_result, result_of
+from cnndetect.bench.store import result_files
 from cnndetect.metrics.intervals import SetMetrics
 from cnndetect.scoring.scores import read_scores
 
@@ -23,7 +24,7 @@ def main(folders: list[str]) -> int:
     """Renew every result below the folders; 0 done, 1 where figures would have moved."""
     moved, renewed = 0, 0
     names = [field.name for field in fields(SetMetrics)]
-    for path in sorted(path for folder in folders for path in Path(folder).rglob("*.json")):
+    for path in [path for folder in folders for path in result_files(Path(folder))]:
         stored = read_result(path)
         scores = read_scores(path.with_suffix(".npz"))
         if stored.intervals == method_of(scores):

@@ -14,7 +14,7 @@ from cnndetect.analysis.alarms import false_alarms
 from cnndetect.analysis.robustness import degraded_scores
 from cnndetect.bench.results import read_result
 from cnndetect.bench.run import Options
-from cnndetect.bench.store import Condition, read_runs, result_path
+from cnndetect.bench.store import Condition, read_runs, result_files, result_path
 from cnndetect.errors import DataError
 from cnndetect.paths import reference_results_root
 from cnndetect.report.inputs import read_inputs
@@ -46,7 +46,7 @@ def test_training_keeps_its_runs_in_a_sub_folder_of_its_own(tmp_path: Path, monk
 
 
 def test_stored_results_come_back_to_the_byte(tmp_path: Path) -> None:
-    files = sorted(reference_results_root().rglob("*.json"))
+    files = result_files(reference_results_root())
     for path in files[:: max(1, len(files) // 7)]:
         result = read_result(path)
         result.save(tmp_path / "again.json")
