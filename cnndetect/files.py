@@ -108,7 +108,7 @@ def read_record(
     try:
         content = msgspec.json.decode(Path(path).read_bytes())
         return msgspec.convert(content if unpack is None else unpack(content), kind)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as cause:
+    except (OSError, msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError) as cause:
         reason = f"{cause.args[0]!r} is missing" if isinstance(cause, KeyError) else str(cause)
         raise error(f"{path} is not {what} ({reason}). {advice}") from cause
 

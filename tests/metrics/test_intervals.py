@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.stats import norm
 
 from cnndetect.errors import MetricError
@@ -99,7 +100,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     runs, per_photo, photographs, apart = 400, 4, 34, 2.45
     cut = np.linspace(-8, 11, 20_001)
     above = norm.sf(cut - apart)
-    truth = np.trapezoid(above / np.maximum(above + norm.sf(cut), 1e-300) * norm.pdf(cut - apart), cut)
+    truth = trapezoid(above / np.maximum(above + norm.sf(cut), 1e-300) * norm.pdf(cut - apart), cut)
     labels = np.repeat([0, 1], photographs * per_photo)
     clusters = np.tile(np.repeat(np.arange(photographs), per_photo), 2)
     rng = np.random.default_rng(0)
