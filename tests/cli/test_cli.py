@@ -42,7 +42,7 @@ WRONG_NAMES = [
     "detectors get blur_jpg_prob0.3",
     "detectors pack MISSING/a.pth EMPTY/b.safetensors --bits 7",
     "detectors calibrate progan8-npt --val EMPTY",
-    "detectors fuse progan8-npt progan8-npr --val EMPTY --out EMPTY/x.json",
+    "detectors fuse effnet-progam effnet-any --val EMPTY --out EMPTY/x.json",
     "ablation scor",
     "serve --detektor x",
     "list familys",
@@ -64,7 +64,7 @@ MISSING_FILES = [
     "zoo sample san --weights MISSING/g.pt --photos EMPTY --out EMPTY",
     "zoo pack MISSING/g.pt --out EMPTY/g.pt",
     "detectors pack MISSING/a.pth EMPTY/b.safetensors",
-    "detectors calibrate progan8-npr --val MISSING",
+    "detectors calibrate effnet-any --val MISSING",
     "serve --port 0 --detector MISSING/a.pth",
     "ablation --data MISSING --out EMPTY --trunk npr",
     "ablation page --results MISSING --summaries EMPTY --out EMPTY/p.md",
@@ -83,7 +83,7 @@ EMPTY_FOLDERS = [
     "zoo photos --folder EMPTY --out EMPTY",
     "zoo distance EMPTY",
     "zoo sheet EMPTY --out EMPTY/s.jpg",
-    "detectors calibrate progan8-npr --val EMPTY",
+    "detectors calibrate effnet-any --val EMPTY",
     "ablation --data EMPTY --out EMPTY --trunk npr",
 ]
 
