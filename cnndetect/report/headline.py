@@ -39,7 +39,8 @@ def answers(inputs: Inputs) -> dict[str, tuple[str, str]]:
     if not complete:
         return {"Who ranks first?": ("Nobody", "No detector has results on every family.")}
     best = complete[0]
-    found = {"Who ranks first?": (best.detector, f"macro mean AP {percent(best.macro)} %")}
+    painted = "; trained on photographs passed through decoders, not on samples from noise" if best.detector in inputs.resynthesised else ""
+    found = {"Who ranks first?": (best.detector, f"macro mean AP {percent(best.macro)} %{painted}")}
     if len(complete) > 1:
         found |= lead(complete)
     found["Where is it weakest?"] = _weakest(inputs, best)

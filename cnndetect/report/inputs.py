@@ -10,6 +10,7 @@ from pathlib import Path
 from cnndetect.bench.standings import Standings, by_training, standings
 from cnndetect.bench.store import Condition, Run, Runs, families, read_runs
 from cnndetect.bench.suites import Suite, TestSet, find_suites
+from cnndetect.detectors.records import registered
 from cnndetect.errors import DataError, LayoutError, lookup
 from cnndetect.metrics.intervals import DRAWS, Interval, SetScores
 from cnndetect.paths import reference_results_root, results_root
@@ -78,6 +79,13 @@ class Inputs:
     def detectors(self) -> tuple[str, ...]:
         """Every detector, table by table, best first: the order of rows and of hues on the whole page."""
         return tuple(name for ranking in self.rankings for name in ranking.standings.detectors)
+
+    @property
+    def resynthesised(self) -> tuple[str, ...]:
+        """Bundled detectors that learned from photographs passed through a generator, not only from samples of it."""
+        records = {name: record.sha256 for name, record in registered().items() if record.resynthesised}
+        weights = {name: next(iter(row.values())).result.provenance.weights_sha256 for name, row in self.rows.items() if row}
+        return tuple(name for name in self.detectors if name in records and weights.get(name) == records[name])
 
     @property
     def families(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cnndetect.bench.standings import Standing
@@ -25,7 +27,10 @@ def leaderboard_section(inputs: Inputs) -> Section:
     """A table for every ranking, best first."""
     several = len(inputs.rankings) > 1
     blocks = [
-        Block(ranking.title if several else "", tables=[_table("leaderboard-table" + f"-{place}" * (place > 1), ranking)])
+        Block(
+            ranking.title if several else "",
+            tables=[_table("leaderboard-table" + f"-{place}" * (place > 1), ranking, inputs.resynthesised)],
+        )
         for place, ranking in enumerate(inputs.rankings, 1)
     ]
     return Section(
@@ -45,7 +50,7 @@ def leaderboard_section(inputs: Inputs) -> Section:
     )
 
 
-def _table(name: str, ranking: Ranking) -> Table:
+def _table(name: str, ranking: Ranking, resynthesised: Sequence[str]) -> Table:
     found = ranking.standings
     head = ["detector", "rank", "macro mean AP", *(FIGURE_TITLES[figure] for figure in _SHOWN), "pooled AP", "failed"]
     best = {figure: _best(found.complete, figure) for figure in _SHOWN}
@@ -62,6 +67,9 @@ def _table(name: str, ranking: Ranking) -> Table:
         ],
     )  # fmt: skip
     caption = f"{ranking.title}. Percent; from AUC to ECE means over families, the best one bold. * at the threshold frozen on validation."
+    painted = [detector for detector in found.detectors if detector in resynthesised]
+    if painted:
+        caption += f" {', '.join(painted)}: trained on photographs passed through a generator's decoder, not on samples from noise."
     return Table(name, caption, head, rows, data)
 
 
@@ -97,15 +105,16 @@ def forest_section(inputs: Inputs) -> Section:
     rows: list[list[Cell]] = []
     for name in names:
         real, fake = _counts(inputs, name)
-        best = max((ap.value for ap in table[name].values()), default=np.nan)
-        cells = [_linked(inputs, name, d, table[name].get(d), best) for d in detectors]
+        # Detectors of another table are not ranked with these.
+        best = max((ap.value for d, ap in table[name].items() if d in inputs.standings.detectors), default=np.nan)
+        cells = [_linked(inputs, name, d, table[name].get(d), best if d in inputs.standings.detectors else np.nan) for d in detectors]
         rows.append([Link(name, f"#family-{name}"), *cells, Value(str(real), real), Value(str(fake), fake)])
     data = Data(
         ["family", "detector", "ap", "low", "high", "n_real", "n_fake"],
         [[name, d, *parts(ap), *_counts(inputs, name)] for name in names for d, ap in table[name].items()],
     )
     pictures = " Press a figure to see its pictures, ranked by that detector." if inputs.has_pictures else ""
-    caption = f"AP in percent with 95 % intervals, the best of each family bold.{pictures}"
+    caption = f"AP in percent with 95 % intervals, the best of the first table bold.{pictures}"
     return Section(
         "Family by family",
         "forest",

@@ -13,6 +13,7 @@ from torch import nn
 from cnndetect.bench.reported import PAPER_SETS, read_reported
 from cnndetect.bench.standings import Standing, differences
 from cnndetect.bench.tables import percent
+from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
 from cnndetect.paths import reference_results_root, reported_file
 from cnndetect.report.inputs import Inputs, read_inputs
@@ -31,6 +32,9 @@ def leaderboard() -> str:
         rows = [_row(standing) for standing in ranking.standings.complete]
         head = ["detector", "macro mean AP, %", "rank", "fakes found, %", "reals accused, %"]
         parts.append(f"**{ranking.title}**\n\n{_markdown(head, rows)}")
+    painted = [f"`{name}`" for name in inputs().resynthesised]
+    if painted:
+        parts.append(f"{_listed(painted)} learned from photographs that generators' decoders painted again, not from samples from noise.")
     return "\n\n".join(parts)
 
 
@@ -102,7 +106,9 @@ def default_facts() -> str:
     assert isinstance(detector.network, nn.Module)
     parameters = sum(p.numel() for p in detector.network.parameters()) / 1e6
     only = "trained on ProGAN alone" if detector.progan_only else "trained on more than ProGAN, so it has a table of its own"
-    return f"The default detector is `{name}` ({parameters:.1f} million parameters), {only}."
+    record = registered()[name]
+    painted = " Its fakes are photographs that generators' decoders painted again, not samples from noise." if record.resynthesised else ""
+    return f"The default detector is `{name}` ({record.title}; {parameters:.1f} million parameters), {only}.{painted}"
 
 
 def _of(standing: Standing, family: str) -> float:
