@@ -90,8 +90,8 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
     try:
         for at in range(start, min(stop, len(content)), 4096):
             piece = content[at : min(at + 4096, stop)]
+            site.sent += len(piece)  # before the client can have it: a test reads this as soon as it has the last piece
             handler.wfile.write(piece)
-            site.sent += len(piece)
     except OSError:
         pass  # the client has had enough
     handler.close_connection = True
