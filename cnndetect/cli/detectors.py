@@ -185,17 +185,17 @@ def speed(
 @click.command()
 @click.argument("source", type=shared.FILE)
 @click.argument("target", type=shared.FILE)
-@click.option("--bits", type=click.IntRange(2, 8), default=8, help="of a weight in large tensors; others keep 8 or 16 (default: 8)")
+@click.option("--bits", type=click.Choice(["8", "6", "5"]), default="8", help="of a weight; below 8 for large tensors alone (default: 8)")
 @click.option("--compare", type=shared.FILE, metavar="FOLDER", help="validation images to compare logits and AP on")
 @click.option("--set", "fields", multiple=True, metavar="FIELD=VALUE", help="of the record, such as title, licence or note; repeatable")
 @shared.device
-def pack(source: Path, target: Path, bits: int, compare: Path | None, fields: tuple[str, ...], device: str | None) -> None:
+def pack(source: Path, target: Path, bits: str, compare: Path | None, fields: tuple[str, ...], device: str | None) -> None:
     """Pack the weights SOURCE (.safetensors, .pth or .pt) into TARGET (.safetensors), and print the record written beside it."""
     from cnndetect.detectors.records import parsed
     from cnndetect.fitting.release import pack_weights
 
     given = parsed(list(fields))
-    record = pack_weights(source, target, bits=bits, compare=compare, device=device, fields=given, progress=True)
+    record = pack_weights(source, target, bits=int(bits), compare=compare, device=device, fields=given, progress=True)
     click.echo(json.dumps({**record.as_plain(), "bytes": target.stat().st_size}, indent=1))
 
 

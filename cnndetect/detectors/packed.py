@@ -1,8 +1,9 @@
 """The codec of packed weights: few bits each instead of 32, Huffman-coded.
 
 Every convolution and linear weight becomes a whole number with one scale per output channel (symmetric, nearest): of few bits
-in large tensors, which hold most of the weights, of eight in others. Small tensors are kept as float16; everything else, such
-as batch-norm statistics, stays float32. The whole numbers are deflated with Huffman codes alone, which takes another bit away.
+in large tensors, which hold most of the weights, of eight in others. With fewer than eight bits, small tensors are kept as
+float16. Everything else, such as batch-norm statistics, stays float32. The whole numbers of all but small tensors are deflated
+with Huffman codes alone, which takes another bit away.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ INT8, CODED, SCALE, SHAPE = ".int8", ".coded", ".scale", ".shape"
 def to_packed(state: dict[str, Tensor], *, bits: int = 8, large: int = LARGE, small: int = SMALL) -> dict[str, Tensor]:
     """Quantise every float tensor of two or more dimensions; no weight moves by more than half a scale.
 
-    bits: 2 to 8, of tensors with ``large`` weights or more.  small: tensors with fewer weights become float16.
+    bits: 2 to 8, of tensors with ``large`` weights or more.  small: tensors with fewer weights gain nothing from codes; they become
+    int8, or float16 where large ones have fewer than eight bits.
     Raises WeightsError where a weight is NaN or infinite.
 
     >>> sorted(to_packed({"fc.weight": torch.ones(2, 3), "fc.bias": torch.ones(2)}, small=0))
@@ -37,12 +39,14 @@ def to_packed(state: dict[str, Tensor], *, bits: int = 8, large: int = LARGE, sm
             raise WeightsError(f"{name} holds NaN or infinity. Expected finite weights; the training run diverged.")
         if not value.is_floating_point() or value.ndim < 2:
             packed[name] = value.contiguous()
-        elif value.numel() < small:
+        elif value.numel() < small and bits < 8:
             packed[name] = value.half().contiguous()
         else:
-            steps, scale = to_steps(value, largest=2 ** ((bits if value.numel() >= large else 8) - 1) - 1)
-            packed[name + CODED], packed[name + SCALE] = _code(steps), scale
-            packed[name + SHAPE] = torch.tensor(value.shape, dtype=torch.int32)
+            steps, packed[name + SCALE] = to_steps(value, largest=2 ** ((bits if value.numel() >= large else 8) - 1) - 1)
+            if value.numel() < small:
+                packed[name + INT8] = steps
+            else:
+                packed[name + CODED], packed[name + SHAPE] = _code(steps), torch.tensor(value.shape, dtype=torch.int32)
     return packed
 
 
