@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +120,8 @@ def calibrate_weights(
     detector = load(given, device=device)
     found = _logits(detector, val, protocol, degradations, max_images, store, progress)
     fitted = fit_calibration(found.labels, found.logits, max_false_alarms=max_false_alarms)
-    fitted_on = {**found.origin, **_data(val, found), **({} if max_false_alarms is None else {"max_false_alarms": max_false_alarms})}
+    limit = {} if max_false_alarms is None else {"max_false_alarms": max_false_alarms}
+    fitted_on = {**found.origin, "images": len(found.labels), **limit}
     if write:
         record = record_for(given)
         network = {} if record.network == "fusion" else {"network": architecture_of(load_state(given)) or record.network}
@@ -161,19 +161,13 @@ def fuse_detectors(
             raise ProtocolError(f"{given} has no weights file. Expected registered detectors or weights files.")
         named.append((_relative(given, out), detector.weights_sha256))
         stored.append(_logits(detector, val, "nocrop", degradations, max_images, store, progress))
-    fitted = fit_fusion(named, stored)
-    record = replace(fitted, fitted_on={**fitted.fitted_on, **_data(val, stored[0])})
+    record = fit_fusion(named, stored)
     record.save(out)
     if record_path(out) is not None:
         fields = {"threshold_logit": record.threshold_logit, "temperature": record.temperature, "fitted_on": record.fitted_on}
         words = {"network": "fusion", "architecture": f"weighted sum of the logits of {' and '.join(map(name_of, members))}"}
         record_for(out).changed(**words, **fields).save(out.parent)
     return record
-
-
-def _data(val: str | Path, found: ValidationLogits) -> dict[str, Any]:
-    """What a record says of the images of a fit, beside their fingerprint: the folder's name, and how many there are."""
-    return {"data": Path(val).resolve().name, "images": len(found.labels)}
 
 
 def _logits(

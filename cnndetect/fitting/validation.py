@@ -73,7 +73,10 @@ def validation_logits(
     refuse_test_images(root, purpose="fitting or choosing")
     samples = spread(tuple(scan(root)), max_images)
     refuse_test_samples(samples, purpose="fitting or choosing")
-    origin = {"detector": detector.name, "identity": detector.identity, "fingerprint": fingerprint(samples), "protocol": protocol}
+    origin = {
+        "detector": detector.name, "identity": detector.identity, "data": Path(root).resolve().name,
+        "fingerprint": fingerprint(samples), "protocol": protocol,
+    }  # fmt: skip
     with progress_bar(total=len(samples) * len(degradations), desc=detector.name, shown=progress) as bar:
         parts = []
         for name in degradations:
@@ -87,7 +90,7 @@ def _stored(detector: Detector, samples: Sequence[Sample], origin: dict[str, Any
     """Logits under one degradation: read where the file is of the same origin, else computed and stored."""
     if path is not None and detector.identity is not None and path.is_file():
         kept = read_validation(path)
-        if kept.origin == origin:
+        if {**kept.origin, "data": origin["data"]} == origin:  # the fingerprint tells the images, whatever their folder is called
             bar.update(len(samples))
             return kept
 
