@@ -72,7 +72,8 @@ def family_rank(name: str) -> tuple[int, str]:
 def list_suites() -> list[str]:
     """Names of the suites that are installed, whole."""
     embedded = [MINI] if _test_sets(mini_root()) else []
-    return embedded + _built_here() + [name for name, facts in SUITES.items() if not _absent(facts)] + _present_rows()
+    built = [PUBLIC] if _public_is_built() else []
+    return embedded + built + [name for name, facts in SUITES.items() if not _absent(facts)] + _present_rows()
 
 
 def find_suites(name: str | Path) -> list[Suite]:
@@ -84,7 +85,8 @@ def find_suites(name: str | Path) -> list[Suite]:
     if str(name) == "all":
         # The embedded suite comes with the package: where it is missing, that is an error.
         released = [_official(facts) for facts in SUITES.values() if not _absent(facts)]
-        return [_mini()] + [_public() for _ in _built_here()] + released + [_of_row(name) for name in _present_rows()]
+        built = [_public()] if _public_is_built() else []
+        return [_mini(), *built, *released, *(_of_row(name) for name in _present_rows())]
     if str(name) == MINI:
         return [_mini()]
     if str(name) == PUBLIC and not packs.exists(Path(name)):
@@ -101,8 +103,8 @@ def find_suites(name: str | Path) -> list[Suite]:
         near = difflib.get_close_matches(str(name), ["all", MINI, PUBLIC, *SUITES, *set_rows()], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise LayoutError(
-            f"There is no suite {str(name)!r} and no such folder.{hint} Expected all, {MINI}, {PUBLIC}, {', '.join(SUITES)}, or a folder with "
-            f"{REAL}/ and {FAKE}/; or a test set of the catalogue: {', '.join(set_rows())}."
+            f"There is no suite {str(name)!r} and no such folder.{hint} Expected all, {MINI}, {', '.join(SUITES)}, or a folder with "
+            f"{REAL}/ and {FAKE}/; {PUBLIC}, once it is built; or a test set of the catalogue: {', '.join(set_rows())}."
         )
     return [Suite(_plain(path.resolve().name), 0, _found(path))]
 
@@ -131,15 +133,15 @@ def _mini() -> Suite:
     return Suite(MINI, MINI_VERSION, _found(root))
 
 
-def _built_here() -> list[str]:
-    return [PUBLIC] if _test_sets(data_root() / PUBLIC) else []
+def _public_is_built() -> bool:
+    return bool(_test_sets(data_root() / PUBLIC))
 
 
 def _public() -> Suite:
-    root = data_root() / PUBLIC
-    if not _built_here():
+    if not _public_is_built():
+        root = data_root() / PUBLIC
         raise LayoutError(f"The suite {PUBLIC} is not in {root} (see CNNDETECT_DATA). Build it with: cnndetect zoo public --photos DIR")
-    return Suite(PUBLIC, PUBLIC_VERSION, tuple(TestSet(one.name, one.root, PUBLIC) for one in _found(root)))
+    return _in_data_folder(PUBLIC, PUBLIC_VERSION)
 
 
 def _official(facts: SuiteFacts) -> Suite:
@@ -165,8 +167,12 @@ def _of_row(name: str) -> Suite:
     root = data_root() / name
     if not root.is_dir():
         raise LayoutError(f"The test set {name} is not in {root} (see CNNDETECT_DATA).\n{how_to_get(find_row(name), root)}")
-    found = _found(root)
-    return Suite(name, 1, tuple(TestSet(one.name, one.root, name) for one in found))
+    return _in_data_folder(name, 1)
+
+
+def _in_data_folder(name: str, version: int) -> Suite:
+    """The folder ``name`` of the data folder as a suite, whose results have a sub-folder of their own."""
+    return Suite(name, version, tuple(TestSet(one.name, one.root, name) for one in _found(data_root() / name)))
 
 
 def _absent(facts: SuiteFacts) -> list[Group]:
