@@ -86,6 +86,13 @@ class Detector:
         # The scoring engine stands on top of this file.
         return import_module("cnndetect.scoring").score(img, detector=self, **options)
 
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """The logits of the verdict: real below the first, fake above the second. None where the detector has no threshold."""
+        frozen = self.record.get("verdict") or {}
+        low, high = (frozen.get(name, self.threshold_logit) for name in ("real_below_logit", "fake_above_logit"))
+        return None if low is None or high is None else (low, high)
+
     def verdict(self, logit: float) -> str:
         """ "real", "fake" or, between the two thresholds of a detector that has them, "unsure".
 
@@ -94,13 +101,12 @@ class Detector:
         >>> Detector("mine", nn.Flatten(), threshold_logit=1.5).verdict(2.0)
         'fake'
         """
-        frozen = self.record.get("verdict") or {}
-        low, high = frozen.get("real_below_logit", self.threshold_logit), frozen.get("fake_above_logit", self.threshold_logit)
-        if low is None or high is None:
+        if self.band is None:
             raise ProtocolError(
                 f"Detector {self.name} has no threshold. Fit one on its validation images with: "
                 "cnndetect detectors calibrate FILE --val FOLDER --write"
             )
+        low, high = self.band
         return "fake" if logit > high else "unsure" if logit >= low and low < high else "real"
 
     @torch.inference_mode()

@@ -15,7 +15,7 @@ from cnndetect.metrics.calibration import calibrate
 from cnndetect.scoring import score_stream
 from cnndetect.serve.answers import BatchAnswer, Failure, Piece, Redelivered, RedeliveryAnswer, Score, ScoreAnswer, Verdict
 from cnndetect.serve.limits import Limits, Refusal
-from cnndetect.serve.shelf import band_of, used
+from cnndetect.serve.shelf import used
 from cnndetect.serve.uploads import Upload
 from cnndetect.transforms.degrade import degrade
 
@@ -157,7 +157,7 @@ def scored(picture: Picture, logit: float, detector: Detector) -> Score:
 
 def verdict_of(detector: Detector, logit: float) -> Verdict | None:
     """None for a detector without thresholds."""
-    if band_of(detector) is None:
+    if detector.band is None:
         return None
     word = detector.verdict(logit)
     if word not in ("real", "unsure", "fake"):

@@ -61,11 +61,8 @@ def used(detector: Detector) -> Used:
 
 
 def band_of(detector: Detector) -> Band | None:
-    """The thresholds of its verdict, as ``Detector.verdict`` uses them; None without any."""
-    frozen = detector.record.get("verdict") or {}
-    low = frozen.get("real_below_logit", detector.threshold_logit)
-    high = frozen.get("fake_above_logit", detector.threshold_logit)
-    return None if low is None or high is None else Band(float(expit(low)), float(expit(high)))
+    """The thresholds of its verdict as fakeness; None without any."""
+    return None if detector.band is None else Band(*(float(expit(logit)) for logit in detector.band))
 
 
 def _title(name: str, first: Detector) -> str | None:
