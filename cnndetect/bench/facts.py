@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cnndetect.bench.speed import Speed
+from cnndetect.bench.speed import Speed, parameters_of
 from cnndetect.detectors.networks import NETWORKS, unfilled
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.detectors.published.catalogue import PUBLISHED
@@ -35,7 +35,7 @@ def facts_of(provenance: Provenance, speeds: Mapping[tuple[str, str | None], Spe
     bundled = registered().get(name)
     if bundled is not None and bundled.sha256 == digest:
         if counted is None and bundled.network in NETWORKS:
-            counted = sum(one.numel() for one in unfilled(bundled.network).parameters())
+            counted = parameters_of(unfilled(bundled.network))
         return Facts(bundled.training_data or None, bundled.licence or None, counted, speed)
     official = OFFICIAL.get(name)
     if official is not None and official.sha256 in (None, digest):

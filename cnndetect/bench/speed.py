@@ -80,19 +80,19 @@ def measure_speed(detector: Detector, *, size: int = 256, batch: int = 8, second
         batch=batch,
         images=count,
         seconds=taken,
-        parameters=parameters_of(detector),
+        parameters=parameters_of(detector.network),
         versions=versions(),
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def parameters_of(detector: Detector) -> int | None:
-    """Numbers in the parameters of a detector's network, None for a plain function.
+def parameters_of(network: object) -> int | None:
+    """Numbers in the parameters of a network, None for a plain function.
 
-    >>> parameters_of(Detector("mine", nn.Linear(3, 1)))
+    >>> parameters_of(nn.Linear(3, 1))
     4
     """
-    return sum(one.numel() for one in detector.network.parameters()) if isinstance(detector.network, nn.Module) else None
+    return sum(one.numel() for one in network.parameters()) if isinstance(network, nn.Module) else None
 
 
 def keep_speed(root: str | Path, speed: Speed) -> Path:

@@ -7,7 +7,6 @@ two classes say which of them is fake. Code from a repository is never run.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from cnndetect.detectors.adapter import Adapter
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.published.extras import need
 from cnndetect.errors import ProtocolError, WeightsError
-from cnndetect.files import sha256_of
+from cnndetect.files import read_record, sha256_of
 from cnndetect.transforms.inputs import Input
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
@@ -48,7 +47,10 @@ def load_classifier(folder: Path, *, name: str, device: str) -> Detector:
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:
         raise WeightsError(f"{name} has no {', '.join(missing)}. Expected a classifier of transformers in safetensors. {_ELSE}")
-    config, processor = (_json(folder / file) for file in (CONFIG, PROCESSOR))
+    config, processor = (
+        read_record(folder / file, dict[str, Any], what="the JSON of a classifier", advice=_ELSE, error=WeightsError)
+        for file in (CONFIG, PROCESSOR)
+    )
     labels = {int(key): str(value) for key, value in config.get("id2label", {}).items()}
     output, prepare = orientation(labels), stated_input(processor)
     transformers = need("transformers", extra="peers", what=name)
@@ -121,13 +123,3 @@ def _sides(size: Any) -> int | tuple[int, int] | None:
 
 def _words(name: str) -> set[str]:
     return set(re.split(r"[^a-z]+", name.lower())) | {re.sub(r"[^a-z]", "", name.lower())}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} is not JSON ({error}). Expected the file of a classifier.") from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path} holds a {type(content).__name__}. Expected an object.")
-    return content

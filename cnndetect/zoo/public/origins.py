@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cnndetect.data.official.download import download
 from cnndetect.errors import DownloadError
+from cnndetect.files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ Origin = Wheel | Repository
 
 def digest(folder: Path, files: tuple[str, ...]) -> str:
     """SHA-256 of the lines that ``sha256sum`` prints of these files, sorted by name."""
-    lines = [f"{hashlib.sha256((folder / file).read_bytes()).hexdigest()}  {file}\n" for file in sorted(files)]
+    lines = [f"{sha256_of(folder / file)}  {file}\n" for file in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
