@@ -101,7 +101,7 @@ def build_test_set(maker: Maker, reals: Sequence[Path], out: Path, *, count: int
     write_whole(out / "record.json", (json.dumps(maker.record(), indent=1) + "\n").encode(), flush=False)
     jobs: list[tuple[Path, Path | None]]
     if maker.needs_photo:
-        jobs: list[tuple[Path, Path | None]] = [(out / "1_fake" / file.name, file) for file in reals[:count]]
+        jobs = [(out / "1_fake" / file.name, file) for file in reals[:count]]
     else:
         jobs = [(out / "1_fake" / f"{maker.family}-{seed}-{index:05d}.png", None) for index in range(count or len(reals))]
     for index, (path, file) in enumerate(bar(jobs, desc=f"{maker.family} fakes", leave=True)):

@@ -106,7 +106,9 @@ def _own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_name_is_misuse_and_says_what_there_is(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, error = _run(command, tmp_path, capsys)
     assert status == MISUSED, error
-    assert error.startswith("error: ") and any(word in error for word in ("Did you mean", "Possible options", "Known:", "not one of")), error
+    assert error.startswith("error: ") and any(word in error for word in ("Did you mean", "Possible options", "Known:", "not one of")), (
+        error
+    )
 
 
 @pytest.mark.parametrize("command", MISSING_FILES)
