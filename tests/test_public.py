@@ -75,5 +75,13 @@ def test_import_is_quick_and_leaves_torch_alone() -> None:
     assert min(float(seconds) for seconds, _ in found) < 0.3
 
 
+def test_scoring_leaves_torchvision_and_the_optimisers_alone() -> None:
+    program = (
+        "import sys, numpy, cnndetect; cnndetect.score(numpy.zeros((8, 8, 3), numpy.uint8), device='cpu'); "
+        "print(sorted({'torchvision', 'scipy.optimize', 'sklearn', 'pandas', 'transformers'} & set(sys.modules)))"
+    )
+    assert _python(program).strip() == "[]"
+
+
 def test_score_is_callable_in_every_order_of_imports() -> None:
     assert _python(ORDERS).splitlines() == ["0.5 True", "0.5 False", "0.5 False", "0.5 False", "0.5 False"]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from cnndetect.errors import MetricError, ProtocolError
 from cnndetect.metrics.point import accuracy_at, figures, fit_threshold, rank
@@ -75,6 +74,8 @@ def fit_temperature(labels: Any, logits: Any) -> float:
     >>> round(fit_temperature([0, 1] * 50, [-1.0, 1.0] * 50), 4)  # sigmoid(1 / temperature) = 51 / 52
     0.2543
     """
+    from scipy.optimize import minimize_scalar  # takes half a second to import, and scoring imports this file
+
     y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
     fakes, reals = int((y == 1).sum()), int((y == 0).sum())
     if not fakes or not reals or not np.isfinite(x).all():

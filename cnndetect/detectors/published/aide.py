@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision import models
 
+from cnndetect.detectors.networks.residual import Bottleneck, ResidualNetwork
 from cnndetect.detectors.published.backbones import timm_model
 from cnndetect.detectors.published.record import Published, WeightFile
 from cnndetect.errors import ImageError
@@ -23,11 +23,11 @@ from cnndetect.transforms.preprocess import IMAGENET_MEAN, IMAGENET_STD, check_r
 PATCH_PX, STRIDE_PX, SIDE_PX, BANDS = 32, 16, 256, 6
 
 
-class NoiseResNet50(models.ResNet):
+class NoiseResNet50(ResidualNetwork):
     """ResNet-50 on 30 noise residuals: [N, 30, H, W] -> [N, 2048]. Its last layer is in the file and not used."""
 
     def __init__(self) -> None:
-        super().__init__(models.resnet.Bottleneck, [3, 4, 6, 3])
+        super().__init__(Bottleneck, [3, 4, 6, 3], outputs=1000)
         self.conv1 = nn.Conv2d(30, 64, 7, stride=2, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
