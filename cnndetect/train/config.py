@@ -130,6 +130,8 @@ def with_defaults(before: dict) -> dict:
     filled = {**defaults, **before}
     for field in ("augment", "plateau"):
         filled[field] = {**defaults[field], **before.get(field, {})}
+    if before.get("pairs"):
+        filled["pairs"] = {**json.loads(json.dumps(dataclasses.asdict(PairConfig()))), **before["pairs"]}
     return filled
 
 

@@ -53,6 +53,8 @@ HELP = {
     "mix_probability": "of pairs: share of fakes that are mixed with their photograph",
     "mix_weight": "of pairs: the photograph's largest weight in a mix",
     "rotate": "of pairs: by multiples of 90 degrees",
+    "spectrum_probability": "of pairs: share of fakes that get their photograph's radial power spectrum",
+    "retouch_probability": "of pairs: share of images that are sharpened, softened, made noisy or changed in tone, each alone",
     "codecs": "of pairs: some of jpeg, jpeg444, jpeg-twice, webp",
 }
 

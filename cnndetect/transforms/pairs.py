@@ -17,6 +17,7 @@ from PIL import Image
 from cnndetect.errors import ImageError, ProtocolError, lookup
 from cnndetect.transforms.arrays import check_rgb
 from cnndetect.transforms.augment import AugmentConfig, Draw, blur, draw, jpeg
+from cnndetect.transforms.retouch import match_spectrum, retouch
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,22 @@ class PairConfig:
     mix_probability: share of the fakes that are mixed with their photograph, whose weight is U[0, mix_weight].
     rotate: by 0, 90, 180 or 270 degrees.  codecs: one is drawn where AugmentConfig's ``jpeg_probability`` asks for
     compression; its quality is AugmentConfig's.
+    spectrum_probability: share of the fakes that get their photograph's radial power spectrum, so that sharpness and noise
+    level do not tell the two apart.
+    retouch_probability: share of the images, drawn for each one alone, that are sharpened, softened, made noisy or changed in
+    tone, so that none of these belongs to one label.
     """
 
     mix_probability: float = 0.2
     mix_weight: float = 0.5
     rotate: bool = True
     codecs: tuple[str, ...] = ("jpeg",)
+    spectrum_probability: float = 0.0
+    retouch_probability: float = 0.0
 
     def __post_init__(self) -> None:
-        _expect(0 <= self.mix_probability <= 1, "mix_probability", self.mix_probability, "a fraction in [0, 1]")
+        for name in ("mix_probability", "spectrum_probability", "retouch_probability"):
+            _expect(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a fraction in [0, 1]")
         _expect(0 <= self.mix_weight < 1, "mix_weight", self.mix_weight, "a fraction in [0, 1)")
         _expect(len(self.codecs) > 0, "codecs", self.codecs, f"at least one of {', '.join(CODECS)}")
         for codec in self.codecs:
@@ -43,13 +51,19 @@ class PairConfig:
 
 @dataclass(frozen=True)
 class PairDraw:
-    """The choices made for one pair. weight: of the photograph in its fake, 0 for none.  turns: of 90 degrees."""
+    """The choices made for one pair.
+
+    weight: of the photograph in its fake, 0 for none.  turns: of 90 degrees.  match: give the fake its photograph's spectrum.
+    retouches: seeds of the photograph's and the fake's own retouch, None for none.
+    """
 
     shared: Draw
     weight: float
     turns: int
     codec: str
     shift: tuple[int, int]  # of the second grid of double compression, in pixels
+    match: bool = False
+    retouches: tuple[int | None, int | None] = (None, None)
 
 
 def draw_pair(config: AugmentConfig, pairs: PairConfig, height: int, width: int, *, rng: np.random.Generator) -> PairDraw:
@@ -62,13 +76,23 @@ def draw_pair(config: AugmentConfig, pairs: PairConfig, height: int, width: int,
         turns=int(turns * 4) if pairs.rotate else 0,
         codec=pairs.codecs[int(codec * len(pairs.codecs))],
         shift=(int(down * 8), int(right * 8)),
+        match=bool(rng.random() < pairs.spectrum_probability),
+        retouches=(_retouch_seed(pairs, rng), _retouch_seed(pairs, rng)),
     )
+
+
+def _retouch_seed(pairs: PairConfig, rng: np.random.Generator) -> int | None:
+    chance, seed = rng.random(), int(rng.integers(2**32))
+    return seed if chance < pairs.retouch_probability else None
 
 
 def augment_pair(
     real: np.ndarray, fake: np.ndarray, config: AugmentConfig, pairs: PairConfig, *, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One view of a pair; both images go through exactly the same, but for the mix of the photograph into the fake.
+    """One view of a pair; both images go through exactly the same blur, compression, crop, flip and turns.
+
+    Before that, where PairConfig asks for it, the fake is mixed with its photograph or gets its spectrum, and each image is
+    retouched by a draw of its own.
 
     real, fake: uint8 [H, W, 3], of equal size.  Returns two uint8 [crop_px, crop_px, 3].  Raises ImageError.
 
@@ -82,6 +106,12 @@ def augment_pair(
     choice = draw_pair(config, pairs, real.shape[0], real.shape[1], rng=rng)
     if choice.weight:
         fake = mix(fake, real, choice.weight)
+    if choice.match:
+        fake = match_spectrum(fake, real)
+    real, fake = (
+        image if seed is None else retouch(image, rng=np.random.default_rng(seed))
+        for image, seed in zip((real, fake), choice.retouches, strict=True)
+    )
     return apply_pair(real, choice, crop_px=config.crop_px), apply_pair(fake, choice, crop_px=config.crop_px)
 
 

@@ -19,6 +19,7 @@ from cnndetect.data.photos import load_photos
 from cnndetect.errors import ProtocolError
 from cnndetect.files import write_whole
 from cnndetect.progress import bar
+from cnndetect.transforms.retouch import match_spectrum
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.photographs.native import compressed_like, native_crop
 from cnndetect.zoo.resynthesis.crops import files_of
@@ -31,10 +32,13 @@ NATIVE_PLACES = 4
 _BATCH = 16
 
 
-def build_pairs(photos: str | Path, painter: Painter, name: str, out: str | Path, *, split: str, share: float = 1.0) -> int:
+def build_pairs(
+    photos: str | Path, painter: Painter, name: str, out: str | Path, *, split: str, share: float = 1.0, match: bool = False
+) -> int:
     """Write the pairs of one decoder below OUT/SPLIT/NAME and return how many are there. Goes on where it was interrupted.
 
     share: of the photographs, chosen by a hash of photograph and decoder, so that a larger share holds the smaller one.
+    match: give each fake its photograph's radial power spectrum, so that sharpness and noise level do not tell them apart.
     Raises ProtocolError where the folder holds the pairs of another decoder.
     """
     if split not in PHOTO_SPLITS:
@@ -46,12 +50,13 @@ def build_pairs(photos: str | Path, painter: Painter, name: str, out: str | Path
     missing = [
         (file, kind) for file in chosen for kind in _kinds(name, file) if not (folder / FAKE / f"{_photo(file)}-{kind}.png").exists()
     ]
-    write_record(painter, folder / RECORD, split=split, photographs=len(chosen), share=share)
+    write_record(painter, folder / RECORD, split=split, photographs=len(chosen), share=share, matched=match)
     progress = bar(missing, desc=f"pairs {name}", unit="pair")
     for batch in _batches(missing):
         reals = [load_photos([file])[0] if kind == "half" else native_crop(file, _place(kind)) for file, kind in batch]
         names = [f"{_photo(file)}-{kind}" for file, kind in batch]
         for (file, kind), stem, real, fake in zip(batch, names, reals, painter.paint(np.stack(reals), names), strict=True):
+            fake = match_spectrum(fake, real) if match else fake
             shown = fake if kind == "half" else compressed_like(fake, file, _place(kind))
             # The real first: a fake that is there has its real beside it.
             _write(folder / REAL / f"{stem}.png", real)
