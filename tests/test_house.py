@@ -12,6 +12,7 @@ PACKAGE = ROOT / "cnndetect"
 # Floor of every room, a module or a sub-package of the package; imports go to a lower floor, or stay in the room.
 FLOORS = {
     "errors": 0,
+    "renamed": 0,
     "paths": 1,
     "files": 1,
     "progress": 1,

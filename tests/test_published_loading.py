@@ -116,7 +116,7 @@ def test_fetching_asks_for_the_licence_and_checks(tmp_path: Path, monkeypatch: p
     torch.save(_state(record), place)
     file = WeightFile("tiny.pth", "here", (place.as_uri(),), blob=loading.git_blob(place))
     record = _tiny(tmp_path, monkeypatch, file=file)
-    with pytest.raises(ProtocolError, match="--accept-licence"):
+    with pytest.raises(ProtocolError, match="--yes"):
         fetching.fetch_published(record, accept_licence=False)
     with pytest.raises(WeightsError, match="cnndetect detectors get tiny-test"):
         load("tiny-test", device="cpu")

@@ -48,7 +48,7 @@ def stored_ranges(detector: Detector) -> Ranges:
                 return record.ranges
     raise ProtocolError(
         f"int8 needs the ranges of the activations of {detector.name}, and none are stored for these weights. Measure them on "
-        f"validation photographs with: cnndetect detectors ranges {detector.name} --photographs FOLDER"
+        f"validation photographs with: cnndetect detectors ranges {detector.name} --photos FOLDER"
     )
 
 

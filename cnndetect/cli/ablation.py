@@ -24,20 +24,20 @@ ablation = Verbs(
     help="Train detectors over augmentations, class counts and seeds. A cell is a folder TRUNK-AUGMENTATION-cCLASSES-sSEED.",
     epilog="""\b
 examples:
-  cnndetect ablation run --data DATA --out RUNS --trunk npr --mini --seeds 0,1,2 --max-images 4000 --max-epochs 20 --crop-px 64
-  cnndetect ablation run --data DATA --out RUNS --trunk npr --mini --plan
+  cnndetect ablation run --data DATA --out RUNS --trunk npr --mini --seeds 0,1,2 --limit 4000 --max-epochs 20 --crop-px 64
+  cnndetect ablation run --data DATA --out RUNS --trunk npr --mini --dry-run
   cnndetect ablation score --runs RUNS --suite mini --results RESULTS
   cnndetect ablation page --runs RUNS --results RESULTS --out docs/results.md""",
 )
 
 # Those of ablation/cells.py, which sets them cell by cell; a test compares the two.
 OWN = ("data", "out", "name", "seed", "recipe", "classes", "blur_probability", "jpeg_probability")
-_only = click.option("--only", default="*", metavar="PATTERN", help="cells whose name fits, such as '*-s0' (default: all)")
+_cells = shared.renamed("--cells", old="--only", default="*", metavar="PATTERN", help="whose name fits, such as '*-s0' (default: all)")
 
 
 @click.command(params=click_options(without=OWN))
 @click.option("--data", type=shared.FILE, required=True, metavar="ROOT", help="folder with train/ and val/")
-@click.option("--out", type=shared.FILE, required=True, metavar="RUNS", help="a folder per cell")
+@shared.out("a folder per cell", required=True, metavar="RUNS")
 @click.option("--trunk", required=True, metavar="NAME", help="wang2020, resnet18 or npr")
 @click.option("--augmentations", type=shared.Names(), metavar="A,B", help="default: those of the paper")
 @click.option("--seeds", type=shared.Names(), default="0,1,2", metavar="S,T", help="default: 0,1,2")
@@ -45,13 +45,13 @@ _only = click.option("--only", default="*", metavar="PATTERN", help="cells whose
 @click.option("--class-order", type=shared.Names(), metavar="A,B,C", help="in which classes join (default: shuffled by a fixed seed)")
 @click.option("--diversity-augmentation", default="blur-jpeg-0.1", metavar="A", help="of the class counts (default: blur-jpeg-0.1)")
 @click.option("--mini", is_flag=True, help="the recipes' twins for images of 128 px")
-@_only
-@click.option("--plan", is_flag=True, help="print the cells and what is missing, and stop")
+@_cells
+@shared.renamed("--dry-run", old="--plan", is_flag=True, help="print the cells and what is missing, and stop")
 @shared.as_json
 @click.pass_context
 def run(
     ctx: click.Context, data: Path, out: Path, trunk: str, augmentations: list[str] | None, seeds: list[str], classes: list[str] | None,
-    class_order: list[str] | None, diversity_augmentation: str, mini: bool, only: str, plan: bool, as_json: bool, **_: object,
+    class_order: list[str] | None, diversity_augmentation: str, mini: bool, cells: str, dry_run: bool, as_json: bool, **_: object,
 ) -> int:  # fmt: skip
     """Train every cell of a grid; the same command continues. Every other flag is the trainer's, and goes to every cell."""
     from cnndetect.ablation.cells import AUGMENTATIONS, default_counts, find_classes, make_cells, nested_classes
@@ -64,25 +64,25 @@ def run(
         diversity_augmentation=diversity_augmentation, mini=mini,
         flags={name: value for name, value in given_flags(ctx).items() if name not in OWN},
     )  # fmt: skip
-    cells = named(every, only)
-    failed = {} if plan else train_cells(cells, names)
-    shared.print_json(plan_rows(cells, names)) if as_json else click.echo(plan_text(cells, names))
+    chosen = named(every, cells)
+    failed = {} if dry_run else train_cells(chosen, names)
+    shared.print_json(plan_rows(chosen, names)) if as_json else click.echo(plan_text(chosen, names))
     return _failures(failed)
 
 
 @click.command()
 @click.option("--runs", type=shared.FILE, required=True, metavar="RUNS", help="what the grid wrote")
-@shared.suite(None)
+@shared.suite()
 @click.option("--results", type=shared.FILE, required=True, metavar="DIR", help="gets a folder per cell")
 @shared.protocol
-@_only
+@_cells
 @shared.device
-def score(runs: Path, suite: str | None, results: Path, protocol: str, only: str, device: str | None) -> int:
+def score(runs: Path, suite: str, results: Path, protocol: str, cells: str, device: str | None) -> int:
     """Bench every finished cell."""
     from cnndetect.ablation.run import bench_cells
     from cnndetect.bench.run import Options
 
-    outcome = bench_cells(runs, suite or "mini", Options(protocol=protocol), results=results, only=only, device=device)
+    outcome = bench_cells(runs, suite, Options(protocol=protocol), results=results, only=cells, device=device)
     failed = {name: why for name, why in outcome.items() if why}
     click.echo(f"{len(outcome) - len(failed)} of {len(outcome)} cells benched into {results}")
     return _failures(failed)

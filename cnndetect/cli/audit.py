@@ -15,20 +15,21 @@ from cnndetect.cli.guard import DONE, FAILED
 
 \b
 examples:
-  cnndetect audit mini
-  cnndetect audit my-test-sets/ --against my-training-set/ --json > audit.json"""
+  cnndetect audit --suite mini
+  cnndetect audit --suite my-test-sets/ --against my-training-set/ --json > audit.json"""
 )
-@click.argument("suite", metavar="SUITE|FOLDER")
+@shared.suite()
+@click.argument("given", required=False, cls=shared.Hidden)
 @click.option("--against", type=shared.FILE, metavar="DIR", help="a training folder: whatever is in both is a leak")
 @shared.draws()
 @shared.as_json
-def audit(suite: str, against: Path | None, draws: int, as_json: bool) -> int:
+def audit(suite: str, given: str | None, against: Path | None, draws: int, as_json: bool) -> int:
     """Check whether real and fake can be told apart by their files, and whether pictures are there twice."""
     from cnndetect.analysis.audit.table import as_text, audit_suite
     from cnndetect.analysis.audit.verdict import BIASED, training_facts
     from cnndetect.bench.suites import find_suites
 
     facts = training_facts(against) if against else []
-    audits = [one for found in find_suites(suite) for one in audit_suite(found, against=facts, draws=draws)]
+    audits = [one for found in find_suites(given or suite) for one in audit_suite(found, against=facts, draws=draws)]
     shared.print_json([one.as_plain() for one in audits]) if as_json else click.echo(as_text(audits))
     return FAILED if any(one.verdict == BIASED or one.real.unreadable or one.fake.unreadable for one in audits) else DONE

@@ -33,27 +33,26 @@ examples:
 )
 
 _SHIPPED = "default: the results that ship with the package"
-_DEGRADATION = click.option("--degradation", default="none", metavar="NAME", help="such as jpeg_75 (default: none)")
 
 
 @click.command()
 @shared.suite("all")
 @shared.detector()
 @shared.protocol
-@_DEGRADATION
+@shared.one_degradation
 @click.option(
     "--equalise",
     multiple=True,
     metavar="NAME",
     help="jpeg-96 or size-256, of real and fake alike; repeatable: run without it too, and print the difference",
 )
-@click.option("--limit", type=shared.Count(), help="images per class; the answer is marked as no result")
-@click.option("--format", "style", type=click.Choice(["github", "latex", "csv", "json"]), default="github", help="default: github")
+@shared.limit("images per class; the answer is marked as no result")
+@shared.formats("github", "latex", "csv")
 @shared.as_json
 @shared.device
 @shared.backend
 @shared.precision
-@click.option("--batch-size", type=shared.Count(), default=32, help="images of equal size at once (default: 32)")
+@shared.batch_size
 @shared.draws()
 @shared.seed
 @shared.results()
@@ -107,7 +106,7 @@ def run(
 @shared.detector("repeatable (default: every detector with results)")
 @click.option("--suite", metavar="NAME", help="such as mini or mini@2 (default: the one that is there)")
 @shared.protocol
-@_DEGRADATION
+@shared.one_degradation
 @shared.draws()
 @shared.seed
 @shared.as_json
@@ -181,17 +180,17 @@ def stability(
 
 
 @click.command()
-@click.option("--photos", multiple=True, required=True, metavar="DIR", help="a folder of real photographs, searched through; repeatable")
+@shared.photos("a folder of real photographs, searched through; repeatable", multiple=True)
 @shared.detector()
 @shared.degradation(("none", "jpeg_75"), "such as blur_1")
 @click.option("--split", metavar="NAME", help="of numbered photographs: train, validation or test")
-@click.option("--limit", type=shared.Count(), help="photographs of each folder, evenly chosen")
+@shared.limit("photographs of each folder, evenly chosen")
 @shared.results()
 @shared.seed
 @shared.device
 @shared.as_json
 def alarms(
-    photos: tuple[str, ...], detectors: tuple[str, ...], degradations: tuple[str, ...], split: str | None, limit: int | None,
+    photos: tuple[Path, ...], detectors: tuple[str, ...], degradations: tuple[str, ...], split: str | None, limit: int | None,
     results: Path | None, seed: int, device: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Count the real photographs that a detector calls fake at its frozen threshold."""

@@ -36,13 +36,13 @@ data = Verbs(
 
 \b
 examples:
-  cnndetect data get forensynths --only stylegan,biggan --dest forensynths
+  cnndetect data get forensynths --only stylegan,biggan --out forensynths
   cnndetect data verify forensynths --only stylegan,biggan
-  cnndetect data get progan-val --from-archive progan_val.zip --yes""",
+  cnndetect data get progan-val --from-file progan_val.zip --yes""",
 )
 
 
-_only = click.option("--only", type=shared.Names(), help="these generators or categories (default: all)")
+_only = shared.only("these generators or categories")
 
 
 def _answer(found: tuple[dict[str, Any], str, bool], as_json: bool) -> int:
@@ -80,20 +80,20 @@ def check(root: Path, suite: str | None, only: list[str] | None, quick: bool, as
 @click.command()
 @click.argument("name")
 @_only
-@click.option("--dest", type=shared.FILE, metavar="DIR", help="default: a folder below CNNDETECT_DATA")
-@click.option("--yes", is_flag=True, help="the licence is read and accepted")
-@click.option("--from-archive", type=shared.FILE, metavar="FILE", help="unpack this archive; no network")
+@shared.out("default: a folder below CNNDETECT_DATA")
+@shared.yes
+@shared.from_file("unpack this archive; no network")
 @click.option("--mirror", "mirrors", multiple=True, metavar="URL", help="address of the files' folder, tried first; repeatable")
 @click.option("--whole", is_flag=True, help="fetch the whole archive first, for servers without ranges")
 @shared.as_json
 def get(
-    name: str, only: list[str] | None, dest: Path | None, yes: bool, from_archive: Path | None, mirrors: tuple[str, ...], whole: bool,
+    name: str, only: list[str] | None, out: Path | None, yes: bool, from_file: Path | None, mirrors: tuple[str, ...], whole: bool,
     as_json: bool,
 ) -> int:  # fmt: skip
     """Fetch images of the data set or suite NAME; the same command continues after an interruption."""
     if _is_row(name):
-        return _answer(get_row(name, dest, lambda title, terms: _accept(title, terms, yes)), as_json)
-    return _answer(_get(name, only, dest, yes, from_archive, mirrors, whole), as_json)
+        return _answer(get_row(name, out, lambda title, terms: _accept(title, terms, yes)), as_json)
+    return _answer(_get(name, only, out, yes, from_file, mirrors, whole), as_json)
 
 
 def _is_row(name: str) -> bool:
@@ -163,7 +163,7 @@ def _info(name: str) -> tuple[dict[str, Any], str, bool]:
         *(f"archive: {part.name}, {size_text(part.bytes)}, sha256 {part.sha256 or 'not published'}" for part in dataset.parts),
         f"folder: {folder_of(dataset)} ({len(_here(dataset))} of {len(dataset.groups)} groups here)",
         *(f"address: {url}" for urls in places.values() for url in urls),
-        *(f"copy for a browser, then --from-archive: {url}" for url in dataset.copies),
+        *(f"copy for a browser, then --from-file: {url}" for url in dataset.copies),
         "",
         "known flaws:",
         *([f"- {line}" for line in flaws] or ["- none is known"]),
@@ -192,7 +192,7 @@ def _get(
     from cnndetect.data.official.verify import NAMED
 
     if whole and archive:
-        raise ProtocolError("--whole fetches an archive and --from-archive has one. Expected one of them.")
+        raise ProtocolError("--whole fetches an archive and --from-file has one. Expected one of them.")
     dataset = find_dataset(name)
     # A suite's name stands for its groups.
     only = only or [group.name for group in named_groups(name)]

@@ -77,14 +77,14 @@ def verify_row(name: str, root: Path) -> Answer:
 @click.command()
 @click.argument("layout", type=click.Choice(LAYOUTS))
 @click.argument("source", nargs=-1, required=True, type=shared.FILE)
-@click.option("--dest", required=True, type=shared.FILE, metavar="DIR", help="where DIR/GENERATOR/{0_real,1_fake} is written")
+@shared.out("where DIR/GENERATOR/{0_real,1_fake} is written", required=True)
 @click.option("--reals", type=shared.FILE, metavar="DIR", help="flat: the folder of the reals, shared by all generators")
 @click.option("--image", default=None, metavar="COLUMN", help="column of the image (parquet: image) or of its path (csv: path)")
 @click.option("--label", default="label", metavar="COLUMN", show_default=True, help="column of the label")
 @click.option("--group", default=None, metavar="COLUMN", help="column of the generator: a test set each")
 @shared.as_json
 def arrange(
-    layout: str, source: tuple[Path, ...], dest: Path, reals: Path | None, image: str | None, label: str, group: str | None, as_json: bool
+    layout: str, source: tuple[Path, ...], out: Path, reals: Path | None, image: str | None, label: str, group: str | None, as_json: bool
 ) -> int:
     """Bring SOURCE, in one of four LAYOUTs, into the layout of the bench; images stay byte for byte as they are."""
     from cnndetect.data.sets import arrange as readers
@@ -94,31 +94,31 @@ def arrange(
     if layout == "flat":
         if reals is None:
             raise ProtocolError("The layout flat needs the folder of the reals: give --reals DIR.")
-        counts = readers.arrange_flat(source[0], reals, dest)
+        counts = readers.arrange_flat(source[0], reals, out)
     elif layout == "csv":
-        counts = readers.arrange_csv(source[0], dest, path=image or "path", label=label, group=group)
+        counts = readers.arrange_csv(source[0], out, path=image or "path", label=label, group=group)
     elif layout == "parquet":
-        counts = readers.arrange_parquet(source, dest, image=image or "image", label=label, group=group)
+        counts = readers.arrange_parquet(source, out, image=image or "image", label=label, group=group)
     else:
-        counts = readers.arrange_webdataset(source, dest, label=label)
+        counts = readers.arrange_webdataset(source, out, label=label)
     if as_json:
-        shared.print_json({"folder": str(dest), "counts": dict(counts)})
+        shared.print_json({"folder": str(out), "counts": dict(counts)})
     else:
-        click.echo("\n".join([*(f"{name}: {count}" for name, count in sorted(counts.items())), f"bench with: --suite {dest}"]))
+        click.echo("\n".join([*(f"{name}: {count}" for name, count in sorted(counts.items())), f"bench with: --suite {out}"]))
     return DONE
 
 
 @click.command()
 @click.argument("root", type=shared.FILE)
-@click.option("--dest", required=True, type=shared.FILE, metavar="DIR", help="where NAME.pack.zip is written for every folder NAME")
+@shared.out("where NAME.pack.zip is written for every folder NAME", required=True)
 @click.option("--effort", type=click.IntRange(0, 6), default=4, show_default=True, help="of the encoder; the pixels are the same")
 @shared.as_json
-def pack(root: Path, dest: Path, effort: int, as_json: bool) -> int:
+def pack(root: Path, out: Path, effort: int, as_json: bool) -> int:
     """Pack the suite ROOT: a folder becomes one file, read by the same paths, with the same names and fingerprints."""
     from cnndetect.data.official.download import size_text
     from cnndetect.data.pack import pack_suite
 
-    sizes = pack_suite(root, dest, effort=effort)
+    sizes = pack_suite(root, out, effort=effort)
     if as_json:
         shared.print_json({name: {"before": before, "after": after} for name, (before, after) in sizes.items()})
     else:

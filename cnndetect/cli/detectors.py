@@ -98,13 +98,13 @@ def _shown(value: Any) -> str:
 
 @click.command()
 @click.argument("name")
-@click.option("--yes", "--accept-licence", "yes", is_flag=True, help="the licence is read and accepted")
-@click.option("--from-file", type=shared.FILE, metavar="FILE", help="a copy that was fetched by other means")
-@click.option("--dest", type=shared.FILE, metavar="DIR", help="default: CNNDETECT_OFFICIAL, else the cache folder")
+@shared.yes
+@shared.from_file("a copy that was fetched by other means")
+@shared.out("default: CNNDETECT_OFFICIAL, else the cache folder")
 @click.option("--keep-checkpoint/--no-keep-checkpoint", default=True, help="keep the .pth with its optimiser beside")
 @click.option("--dry-run", is_flag=True, help="print what would be fetched, and from where")
 @shared.as_json
-def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_checkpoint: bool, dry_run: bool, as_json: bool) -> None:
+def get(name: str, yes: bool, from_file: Path | None, out: Path | None, keep_checkpoint: bool, dry_run: bool, as_json: bool) -> None:
     """Fetch the official or published checkpoint NAME, such as blur_jpg_prob0.1 or tiny-ladeda-wildrf."""
     from cnndetect.data.official.download import size_text
     from cnndetect.detectors.official import LICENCE, fetch_official, find_official, is_fetched
@@ -112,7 +112,7 @@ def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_ch
     from cnndetect.detectors.records import registered
 
     if name in PUBLISHED:
-        return _get_published(PUBLISHED[name], yes, from_file, dest, dry_run, as_json)
+        return _get_published(PUBLISHED[name], yes, from_file, out, dry_run, as_json)
     try:
         record = find_official(name)
     except UnknownNameError:
@@ -120,29 +120,29 @@ def get(name: str, yes: bool, from_file: Path | None, dest: Path | None, keep_ch
             raise ProtocolError(f"{name} is part of the package. There is nothing to fetch.") from None
         raise
     if dry_run:
-        click.echo(_plan(record, from_file, dest))
+        click.echo(_plan(record, from_file, out))
         return
-    fetched = is_fetched(record, folder=dest)
+    fetched = is_fetched(record, folder=out)
     if not fetched:
         click.echo(LICENCE, err=True)
     accepted = yes or (not fetched and _asked())
-    path = fetch_official(record, accept_licence=accepted, source=from_file, folder=dest, keep_checkpoint=keep_checkpoint, progress=True)
-    if dest:
-        click.echo(f"It is found by its name where CNNDETECT_OFFICIAL={dest} is set; by its path anywhere.", err=True)
+    path = fetch_official(record, accept_licence=accepted, source=from_file, folder=out, keep_checkpoint=keep_checkpoint, progress=True)
+    if out:
+        click.echo(f"It is found by its name where CNNDETECT_OFFICIAL={out} is set; by its path anywhere.", err=True)
     answer = {"name": record.name, "file": str(path), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
     click.echo(json.dumps(answer, sort_keys=True) if as_json else f"{record.name}  {path}  {size_text(path.stat().st_size)}")
 
 
-def _get_published(record: Published, yes: bool, from_file: Path | None, dest: Path | None, dry_run: bool, as_json: bool) -> None:
+def _get_published(record: Published, yes: bool, from_file: Path | None, out: Path | None, dry_run: bool, as_json: bool) -> None:
     from cnndetect.detectors.published import fetching, shown
 
     if dry_run:
-        click.echo(shown.plan(record, dest))
+        click.echo(shown.plan(record, out))
         return
-    here = fetching.is_here(record, dest)
+    here = fetching.is_here(record, out)
     if not here:
         click.echo(shown.terms(record), err=True)
-    folder = fetching.fetch_published(record, accept_licence=yes or (not here and _asked()), source=from_file, root=dest, progress=True)
+    folder = fetching.fetch_published(record, accept_licence=yes or (not here and _asked()), source=from_file, root=out, progress=True)
     answer = {"name": record.name, "folder": str(folder), "files": [file.name for file in record.files]}
     click.echo(json.dumps(answer, sort_keys=True) if as_json else f"{record.name}  {folder}")
 
@@ -186,16 +186,16 @@ def speed(
 @click.argument("source", type=shared.FILE)
 @click.argument("target", type=shared.FILE)
 @click.option("--bits", type=click.Choice(["8", "6", "5"]), default="8", help="of a weight; below 8 for large tensors alone (default: 8)")
-@click.option("--compare", type=shared.FILE, metavar="FOLDER", help="validation images to compare logits and AP on")
+@shared.renamed("--val", old="--compare", type=shared.FILE, metavar="FOLDER", help="validation images to compare logits and AP on")
 @click.option("--set", "fields", multiple=True, metavar="FIELD=VALUE", help="of the record, such as title, licence or note; repeatable")
 @shared.device
-def pack(source: Path, target: Path, bits: str, compare: Path | None, fields: tuple[str, ...], device: str | None) -> None:
+def pack(source: Path, target: Path, bits: str, val: Path | None, fields: tuple[str, ...], device: str | None) -> None:
     """Pack the weights SOURCE (.safetensors, .pth or .pt) into TARGET (.safetensors), and print the record written beside it."""
     from cnndetect.detectors.records import parsed
     from cnndetect.fitting.release import pack_weights
 
     given = parsed(list(fields))
-    record = pack_weights(source, target, bits=int(bits), compare=compare, device=device, fields=given, progress=True)
+    record = pack_weights(source, target, bits=int(bits), compare=val, device=device, fields=given, progress=True)
     click.echo(json.dumps({**record.as_plain(), "bytes": target.stat().st_size}, indent=1))
 
 
@@ -204,21 +204,21 @@ def pack(source: Path, target: Path, bits: str, compare: Path | None, fields: tu
 @_val
 @shared.protocol
 @_degradations
-@shared.max_images
+@shared.val_limit
 @click.option("--max-false-alarms", type=float, metavar="SHARE", help="of reals called fake at the threshold (default: any)")
 @_logits
 @click.option("--write", is_flag=True, help="freeze it in the record beside the weights file, where loading finds it")
 @shared.device
 @shared.as_json
 def calibrate(
-    detector: str, val: Path, protocol: str, degradations: tuple[str, ...], max_images: int | None, max_false_alarms: float | None,
+    detector: str, val: Path, protocol: str, degradations: tuple[str, ...], limit: int | None, max_false_alarms: float | None,
     logits: Path | None, write: bool, device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Fit threshold and temperature of the detector NAME or FILE on its validation images."""
     from cnndetect.fitting.release import calibrate_weights
 
     fitted, fitted_on = calibrate_weights(
-        detector, val, protocol=protocol, degradations=degradations, max_images=max_images, max_false_alarms=max_false_alarms,
+        detector, val, protocol=protocol, degradations=degradations, max_images=limit, max_false_alarms=max_false_alarms,
         store=logits, write=write, device=device, progress=True,
     )  # fmt: skip
     if as_json:
@@ -230,19 +230,19 @@ def calibrate(
 @click.argument("candidates", nargs=-1, required=True, metavar="NAME|FILE...")
 @_val
 @shared.degradation(CONDITIONS, "the choice is by the mean over them")
-@shared.max_images
+@shared.val_limit
 @_logits
 @shared.device
 @shared.as_json
 def choose(
-    candidates: tuple[str, ...], val: Path, degradations: tuple[str, ...], max_images: int | None, logits: Path | None,
+    candidates: tuple[str, ...], val: Path, degradations: tuple[str, ...], limit: int | None, logits: Path | None,
     device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Rank detectors by their mean AUC over conditions on validation images; the first is the one to take."""
     from cnndetect.fitting.choice import compare_detectors, shown
 
     found = compare_detectors(
-        candidates, val, conditions=degradations, max_images=max_images, store=logits, device=device, progress=True
+        candidates, val, conditions=degradations, max_images=limit, store=logits, device=device, progress=True
     )  # fmt: skip
     shared.print_json([asdict(one) for one in found]) if as_json else click.echo(shown(found))
 
@@ -252,18 +252,18 @@ def choose(
 @_val
 @click.option("--out", type=shared.FILE, required=True, metavar="FILE.json")
 @_degradations
-@shared.max_images
+@shared.val_limit
 @_logits
 @shared.device
 def fuse(
-    members: tuple[str, ...], val: Path, out: Path, degradations: tuple[str, ...], max_images: int | None, logits: Path | None,
+    members: tuple[str, ...], val: Path, out: Path, degradations: tuple[str, ...], limit: int | None, logits: Path | None,
     device: str | None,
 ) -> None:  # fmt: skip
     """Fit the weights of a sum of two or more detectors on validation images; the file written loads as a detector."""
     from cnndetect.fitting.release import fuse_detectors
 
     record = fuse_detectors(
-        members, val, out, degradations=degradations, max_images=max_images, store=logits, device=device, progress=True
+        members, val, out, degradations=degradations, max_images=limit, store=logits, device=device, progress=True
     )  # fmt: skip
     shared.print_json(asdict(record))
 

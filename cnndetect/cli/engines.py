@@ -23,18 +23,18 @@ def export(detector: str, target: Path) -> None:
 
 @click.command()
 @click.argument("detector", metavar="NAME|FILE")
-@click.option("--photographs", type=shared.FILE, required=True, metavar="FOLDER", help="real photographs, files named by number")
+@shared.photos("real photographs, files named by number")
 @click.option("--split", default="validation", metavar="NAME", help="by file number: validation, train or all (default: validation)")
-@click.option("--max-images", "count", type=shared.Count(), default=64, help="evenly chosen (default: 64)")
+@shared.limit("photographs, evenly chosen", 64)
 @click.option("--out", type=shared.FILE, metavar="FILE", help="default: where --precision int8 looks for weights of your own")
-def ranges(detector: str, photographs: Path, split: str, count: int, out: Path | None) -> None:
+def ranges(detector: str, photos: Path, split: str, limit: int, out: Path | None) -> None:
     """Measure the ranges of a detector's activations on validation photographs, and store them for --precision int8."""
     from cnndetect.backends.int8 import measure_ranges
     from cnndetect.backends.ranges import own_path
     from cnndetect.detectors.registry import load
 
     loaded = load(detector, device="cpu")
-    record = measure_ranges(loaded, photographs, split=split, count=count, progress=True)
+    record = measure_ranges(loaded, photos, split=split, count=limit, progress=True)
     path = out or own_path(loaded)
     assert path is not None  # measure_ranges refuses a detector without a digest
     record.save(path)

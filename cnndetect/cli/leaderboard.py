@@ -22,28 +22,32 @@ leaderboard = Verbs(
     epilog="""\b
 examples:
   cnndetect leaderboard --results benchmarks/results --out benchmarks/LEADERBOARD.md
-  cnndetect leaderboard --suites mini,forensynths-11,public --format csv
+  cnndetect leaderboard --suite mini,forensynths-11,public --format csv
   cnndetect leaderboard verify benchmarks/results""",
 )
 
 
 @click.command()
-@click.option("--results", type=shared.FILE, multiple=True, metavar="DIR", help="repeatable with --suites (default: results that ship)")
+@click.option("--results", type=shared.FILE, multiple=True, metavar="DIR", help="repeatable with --suite (default: results that ship)")
 @click.option("--out", type=shared.FILE, metavar="FILE", help="also write the table there (default: print it alone)")
 @click.option("--reported/--no-reported", default=True, help="figures that others published, in a section of their own")
-@click.option("--suites", type=shared.Names(), help="one table over these suites, such as mini,public; all: every suite with results")
-@click.option("--protocol", metavar="NAME", help="with --suites (default: nocrop)")
-@click.option("--degradation", metavar="NAME", help="with --suites, such as jpeg_75 (default: none)")
-@click.option("--format", "style", type=click.Choice(["github", "csv", "json"]), help="with --suites (default: github)")
+@shared.renamed(
+    "--suite", "suites", old="--suites", type=shared.Names(), help="one table over these, such as mini,public; all: all with results"
+)
+@click.option("--protocol", metavar="NAME", help="with --suite (default: nocrop)")
+@click.option("--degradation", metavar="NAME", help="with --suite, such as jpeg_75 (default: none)")
+@shared.formats("github", "csv", help="with --suite; ")
+@shared.as_json
 def table(
     results: tuple[Path, ...], out: Path | None, reported: bool, suites: list[str] | None, protocol: str | None,
-    degradation: str | None, style: str | None,
+    degradation: str | None, style: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Print the leaderboard: a table for every suite, protocol and degradation, or with --suites one table over several suites."""
+    """Print the leaderboard: a table for every suite, protocol and degradation, or with --suite one table over several suites."""
     from cnndetect.files import json_text, write_whole
     from cnndetect.paths import reference_results_root, reported_file
 
     places = results or (reference_results_root(),)
+    style = "json" if as_json else style
     if suites is not None:
         from cnndetect.bench.across import across
         from cnndetect.bench.across_text import as_csv, as_markdown, as_plain
@@ -54,10 +58,10 @@ def table(
         if out is not None:
             write_whole(out, text + "\n")
     else:
-        if protocol or degradation or style:
-            raise click.UsageError("--protocol, --degradation and --format go with --suites, such as --suites all.")
+        if protocol or degradation or style != "github":
+            raise click.UsageError("--protocol, --degradation, --format and --json go with --suite, such as --suite all.")
         if len(places) > 1:
-            raise click.UsageError("Several --results go with --suites, such as --suites all.")
+            raise click.UsageError("Several --results go with --suite, such as --suite all.")
         from cnndetect.bench.leaderboard import leaderboard as every_suite
 
         text = every_suite(places[0], out, reported=reported_file() if reported else None)

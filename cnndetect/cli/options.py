@@ -1,4 +1,4 @@
-"""The options that verbs share: each is written once, with one grammar and one default. A repeatable one is given again for more."""
+"""The options that verbs share: each has one spelling, one grammar and one default. A repeatable one is given again for more."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from cnndetect.errors import lookup as lookup
+from cnndetect.renamed import Renamed
 
 Decorator = Callable[[Callable], Callable]
 
@@ -44,6 +45,18 @@ class Names(click.ParamType):
         return names or self.fail(f"got {value!r}, expected names such as stylegan,biggan", param, ctx)
 
 
+class Hidden(click.Argument):
+    """An argument that usage does not show: what is an option now."""
+
+    def get_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return []
+
+
+def renamed(*words: str, old: str, **settings: Any) -> Decorator:
+    """An option that had another spelling once."""
+    return click.option(*words, cls=Renamed, old=(old,), **settings)
+
+
 def detector(help: str = "repeatable (default: the bundled one)") -> Decorator:
     return click.option("--detector", "detectors", multiple=True, metavar="NAME|FILE|hf://USER/REPO|MODULE:FACTORY", help=help)
 
@@ -55,6 +68,43 @@ def suite(default: str | None = "mini") -> Decorator:
 
 def results(help: str = "where scores and results are kept (default: CNNDETECT_RESULTS, else the cache folder)") -> Decorator:
     return click.option("--results", type=FILE, metavar="DIR", help=help)
+
+
+def limit(help: str, default: int | None = None, *, none: bool = False) -> Decorator:
+    return renamed("--limit", old="--max-images", type=Count(none=none), default=default, help=f"{help} (default: {default or 'all'})")
+
+
+def photos(help: str, old: str = "--photographs", *, required: bool = True, multiple: bool = False) -> Decorator:
+    return renamed("--photos", old=old, type=FILE, required=required, multiple=multiple, metavar="DIR", help=help)
+
+
+def out(help: str, *, required: bool = False, metavar: str = "DIR") -> Decorator:
+    return renamed("--out", old="--dest", type=FILE, required=required, metavar=metavar, help=help)
+
+
+def formats(*names: str, help: str = "") -> Decorator:
+    """How a table is printed; JSON is --json."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice([*names, "json"]),
+        metavar="|".join(names),
+        default=names[0],
+        help=f"{help}default: {names[0]}",
+    )
+
+
+def only(help: str) -> Decorator:
+    """Names with commas between them, or the option again: a list, None where it is not given."""
+
+    def joined(ctx: click.Context, param: click.Parameter, value: tuple[list[str], ...]) -> list[str] | None:
+        return [name for names in value for name in names] or None
+
+    return click.option("--only", type=Names(), multiple=True, callback=joined, help=f"{help} (default: all)")
+
+
+def from_file(help: str) -> Decorator:
+    return renamed("--from-file", old="--from-archive", type=FILE, metavar="FILE", help=help)
 
 
 def degradation(default: tuple[str, ...], help: str) -> Decorator:
@@ -81,8 +131,11 @@ precision = click.option(
 )
 protocol = click.option("--protocol", default="nocrop", metavar="NAME", help="nocrop (native size) or crop224 (default: nocrop)")
 seed = click.option("--seed", type=Count(0), default=0, help="of degradations and draws (default: 0)")
+one_degradation = click.option("--degradation", default="none", metavar="NAME", help="such as jpeg_75 (default: none)")
+batch_size = click.option("--batch-size", type=Count(), default=32, help="images of equal size at once (default: 32)")
+yes = renamed("--yes", old="--accept-licence", is_flag=True, help="the licence is read and accepted")
 as_json = click.option("--json", "as_json", is_flag=True, help="one JSON document on stdout")
-max_images = click.option("--max-images", type=Count(), help="the same share of every class (default: all)")
+val_limit = limit("of validation images, the same share of every class")
 
 
 def print_json(content: Any) -> None:

@@ -24,9 +24,9 @@ examples:
   cnndetect zoo public --photos free/suite
   cnndetect bench --suite public"""
 )
-@click.option("--photos", type=shared.FILE, metavar="DIR", help="128 px photographs, as the photos verb writes them")
-@click.option("--out", type=shared.FILE, metavar="DIR", help="default: public in the data folder, where --suite public looks")
-@click.option("--only", multiple=True, metavar="NAME", help="this generator; repeatable (default: all)")
+@shared.photos("128 px photographs, as the photos verb writes them", required=False)
+@shared.out("default: public in the data folder, where --suite public looks")
+@shared.only("these generators")
 @click.option("--count", type=shared.Count(), default=100, help="reals, and fakes of each generator (default: 100)")
 @click.option(
     "--cache", type=shared.FILE, metavar="DIR", help="code and weights of the generators (default: public-generators in the data folder)"
@@ -34,7 +34,7 @@ examples:
 @click.option("--list", "listed", is_flag=True, help="the generators, and nothing else")
 @shared.as_json
 def public(
-    photos: Path | None, out: Path | None, only: tuple[str, ...], count: int, cache: Path | None, listed: bool, as_json: bool
+    photos: Path | None, out: Path | None, only: list[str] | None, count: int, cache: Path | None, listed: bool, as_json: bool
 ) -> int:
     """Build the suite public: images of generators that others trained, for testing alone."""
     from cnndetect.zoo.public.build import build_public, table
@@ -44,7 +44,9 @@ def public(
     elif photos is None:
         raise ProtocolError("--photos is missing. Expected a folder of 128 px photographs; make one with: cnndetect zoo photos")
     else:
-        rows = build_public(photos, out or data_root() / "public", cache=cache or data_root() / "public-generators", only=only, count=count)
+        rows = build_public(
+            photos, out or data_root() / "public", cache=cache or data_root() / "public-generators", only=only or (), count=count
+        )
     if as_json:
         shared.print_json(plain(rows))
         return DONE

@@ -30,12 +30,9 @@ examples:
 )  # fmt: skip
 @shared.detector("only this one; repeatable (default: every one with results)")
 @shared.protocol
-@click.option("--degradation", default="none", metavar="NAME", help="such as jpeg_75 (default: none)")
+@shared.one_degradation
 @click.option("--section", "sections", multiple=True, metavar="NAME", help=f"of {', '.join(SECTIONS)}; repeatable (default: all)")
-@click.option(
-    "--max-images", type=shared.Count(none=True), default=5000,
-    help="sections that open images leave larger suites out; none: no limit (default: 5000)",
-)  # fmt: skip
+@shared.limit("images of a suite; sections that open images leave larger ones out; none: no limit", 5000, none=True)
 @shared.draws()
 @shared.seed
 @click.option("--jobs", type=shared.Count(), default=2, help="processes (default: 2)")
@@ -43,7 +40,7 @@ examples:
 @click.pass_context
 def report(
     ctx: click.Context, suite: str, out: Path, results: tuple[Path, ...], detectors: tuple[str, ...], protocol: str, degradation: str,
-    sections: tuple[str, ...], max_images: int | None, draws: int, seed: int, jobs: int, as_json: bool,
+    sections: tuple[str, ...], limit: int | None, draws: int, seed: int, jobs: int, as_json: bool,
 ) -> int:  # fmt: skip
     """Build one self-contained HTML page from stored scores, its figures as PNG and SVG, and its data as CSV."""
     from cnndetect.report.build import SECTIONS as built
@@ -55,7 +52,7 @@ def report(
     started = time.monotonic()
     inputs = read_inputs(
         suite, protocol=protocol, degradation=degradation, results=results, detectors=detectors, draws=draws, seed=seed,
-        most_images=max_images,
+        most_images=limit,
     )  # fmt: skip
     made = build_report(inputs, out, sections=sections, command=shared.shown_command(ctx), jobs=jobs, progress=True)
     seconds = time.monotonic() - started

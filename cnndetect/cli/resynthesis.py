@@ -68,8 +68,8 @@ def train_driven(
 @click.command()
 @click.argument("family")
 @click.option("--weights", type=shared.FILE, required=True, metavar="FILE")
-@click.option("--photos", type=shared.FILE, required=True, metavar="DIR", help="images of any size")
-@click.option("--out", type=shared.FILE, required=True, metavar="DIR")
+@shared.photos("images of any size")
+@shared.out("where it is written", required=True)
 def resynthesise(family: str, weights: Path, photos: Path, out: Path) -> None:
     """Paint photographs again with a trained decoder of FAMILY; what is there is kept."""
     from cnndetect.zoo.resynthesis.painter import load_painter, paint_folder
@@ -83,11 +83,11 @@ def resynthesise(family: str, weights: Path, photos: Path, out: Path) -> None:
 @click.command()
 @click.option("--weights", type=shared.FILE, required=True, metavar="FILE")
 @click.option("--name", required=True, help="folder of this decoder, such as progan_s32_w16")
-@click.option("--photos", type=shared.FILE, required=True, metavar="DIR", help="folders of categories, 256 px")
+@shared.photos("folders of categories, 256 px")
 @click.option("--split", type=click.Choice(["train", "val"]), required=True)
 @click.option("--share", type=float, default=1.0, help="of the photographs; a larger share holds the smaller one (default: 1)")
 @click.option("--match-spectrum", is_flag=True, help="give each fake its photograph's radial power spectrum")
-@click.option("--out", type=shared.FILE, required=True, metavar="DIR")
+@shared.out("where it is written", required=True)
 def build_pairs(weights: Path, name: str, photos: Path, split: str, share: float, match_spectrum: bool, out: Path) -> None:
     """Write photographs and their resyntheses for the training of a detector; the same command resumes."""
     import torch

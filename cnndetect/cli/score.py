@@ -59,7 +59,7 @@ examples:
 @shared.device
 @shared.backend
 @shared.precision
-@click.option("--batch-size", type=shared.Count(), default=32, help="images of equal size at once (default: 32)")
+@shared.batch_size
 @click.option("--out", metavar="DIR", help="in bulk: write Parquet files, resume, take tars, Parquet and fsspec addresses too")
 @click.option("--engine", type=click.Choice(["local", "ray"]), help="of --out: this process, or a Ray cluster (default: local)")
 @click.option("--workers", type=shared.Count(), help="of --engine ray: tasks at once (default: one per core or GPU)")

@@ -17,7 +17,7 @@ _HERE = "cnndetect.cli.zoo"
 zoo = Verbs(
     "zoo",
     {
-        "photos": (f"{_HERE}:photos", "cut 128 px crops from photographs, to train on and to show"),
+        "photos": (f"{_HERE}:cut", "cut 128 px crops from photographs, to train on and to show"),
         "train": (f"{_HERE}:train", "train one generator family, from noise or driven by photographs; resumes"),
         "sample": (f"{_HERE}:sample", "write an ordinary test set: 0_real.txt and 1_fake/"),
         "resynthesise": ("cnndetect.cli.resynthesis:resynthesise", "paint photographs again with a trained decoder"),
@@ -37,10 +37,8 @@ examples:
   cnndetect zoo sample san --weights runs/san/generator.pt --photos free/suite --out my-test-set""",
 )
 
-_photos = click.option(
-    "--photos", type=shared.FILE, required=True, metavar="DIR", help="128 px photographs, as the photos verb writes them"
-)
-_out = click.option("--out", type=shared.FILE, required=True, metavar="DIR")
+_photos = shared.photos("128 px photographs, as the photos verb writes them")
+_out = shared.out("where it is written", required=True)
 _recipe = click.option("--recipe", default="cpu", help="cpu or gpu; cpu-tune, gpu-tune where the family has them (default: cpu)")
 _count = click.option("--count", type=shared.Count(), help="fakes of a family (default: as many as reals)")
 _device = click.option("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N (default: cpu)")
@@ -52,19 +50,19 @@ def _print(answer: object) -> None:
 
 @click.command()
 @click.option("--packages", type=shared.FILE, metavar="DIR", help="Debian packages of free photographs, one folder each (dpkg-deb -x)")
-@click.option("--folder", type=shared.FILE, metavar="DIR", help="photographs of your own, 256 px or more on the short side")
+@shared.photos("photographs of your own, 256 px or more on the short side", old="--folder", required=False)
 @click.option("--per-photo", type=shared.Count(), help="N crops of every photograph; they overlap")
 @_out
-def photos(packages: Path | None, folder: Path | None, per_photo: int | None, out: Path) -> None:
+def cut(packages: Path | None, photos: Path | None, per_photo: int | None, out: Path) -> None:
     """Cut 128 px crops from photographs: generators/ to train on, suite/ to show; no photograph lies in both.
 
     Of packages there is decoders/ too: photographs that only decoders driven by photographs may paint.
     """
     from cnndetect.zoo.photographs.free_photos import free_photos, own_photos, write_crops
 
-    if (packages is None) is (folder is None):
-        raise ProtocolError(f"Got --packages {packages} and --folder {folder}. Expected one of them.")
-    source = free_photos(packages) if packages else own_photos(str(folder))
+    if (packages is None) is (photos is None):
+        raise ProtocolError(f"Got --packages {packages} and --photos {photos}. Expected one of them.")
+    source = free_photos(packages) if packages else own_photos(str(photos))
     limits: dict[str, Any] = {} if per_photo is None else {"generators": per_photo, "suite": per_photo, "overlapping": True}
     records = write_crops(source, out, **limits)
     path = out / "attribution.json"
@@ -144,7 +142,7 @@ def sample(family: str, weights: Path, photos: Path, count: int | None, seed: in
 
 
 @click.command()
-@click.option("--photos", type=shared.FILE, required=True, metavar="DIR", help="one folder per category")
+@shared.photos("one folder per category")
 @click.option("--generator", "generators", multiple=True, required=True, metavar="CATEGORY=FILE", help="repeatable")
 @click.option("--per-category", type=shared.Count(), help="photographs, mirror images, native crops: up to N")
 @click.option("--native-crops", type=shared.Count(0), default=0, help="of each photograph at native size, JPEG grid and all; fakes alike")
@@ -195,8 +193,8 @@ def build_suite(
 
 @click.command()
 @click.argument("weights")
-@click.option("--out", required=True, metavar="FILE")
-def pack(weights: str, out: str) -> None:
+@shared.out("where it is written", required=True, metavar="FILE")
+def pack(weights: str, out: Path) -> None:
     """Write the generator WEIGHTS with one byte per weight."""
     from cnndetect.zoo.registry import pack as write
 
@@ -204,7 +202,7 @@ def pack(weights: str, out: str) -> None:
 
 
 @click.command()
-@click.argument("suite", metavar="SUITE_DIR")
+@click.argument("suite", metavar="FOLDER")
 @click.option("--floor", metavar="DIR", help="other photographs: their distance to the reals is the floor")
 def distance(suite: str, floor: str | None) -> None:
     """Print the Frechet distance of every test set of a suite to its reals."""
@@ -214,11 +212,9 @@ def distance(suite: str, floor: str | None) -> None:
 
 
 @click.command()
-@click.argument("test_set", type=shared.FILE, metavar="TEST_SET_DIR|SUITE_DIR")
+@click.argument("test_set", type=shared.FILE, metavar="FOLDER")
 @click.option("--columns", type=shared.Count(), default=8, help="default: 8")
-@click.option(
-    "--out", type=shared.FILE, required=True, metavar="FILE.jpg|DIR", help="a folder takes one sheet of every test set of a suite"
-)
+@shared.out("a folder takes one sheet of every test set of a suite", required=True, metavar="FILE.jpg|DIR")
 def sheet(test_set: Path, columns: int, out: Path) -> None:
     """Draw a contact sheet of a test set, or of every one of a suite: reals above, fakes below."""
     from cnndetect.data.folders import find_sets

@@ -24,7 +24,7 @@ from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Va
 
 _KINDS = {"files alone": "metadata", "length of files": "length", "history of pixels": "history", "pixel statistics": "statistics"}
 _CODE = (classify, duplicates, files, pixels, verdict)
-_DRAWS = 500  # the intervals are for the eye; `python -m cnndetect.audit` draws more
+_DRAWS = 500  # the intervals are for the eye; `cnndetect audit` draws more
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ def audit_section(inputs: Inputs) -> Section:
             f"**pixel statistics** (colour, contrast, sharpness, noise): above {STATISTICS_BAR:.2f} the fakes can be found without a network.",
         ],
     )
-    absent = inputs.no_images("python -m cnndetect.audit {suite}")
+    absent = inputs.no_images("cnndetect audit --suite {suite}")
     if absent:
         return Section(title, "audit", prose, missing=absent)
     assert inputs.suite is not None

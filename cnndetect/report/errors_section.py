@@ -36,7 +36,7 @@ def explain_section(inputs: Inputs) -> Section:
             "The maps of one row of pictures share a scale.",
         ],
     )
-    absent = inputs.no_images("cnndetect report --section explain --suite {suite} --max-images none --out DIR")
+    absent = inputs.no_images("cnndetect report --section explain --suite {suite} --limit none --out DIR")
     if absent:
         return Section(title, "explain", prose, missing=absent)
     found = _loadable(inputs)

@@ -35,7 +35,7 @@ def fakeness_section(inputs: Inputs) -> Section:
             "the most. Below each stands its logit. The correlations ask whether fakeness goes with visible quality, in each class apart.",
         ],
     )
-    absent = inputs.no_images("cnndetect report --section fakeness --suite {suite} --max-images none --out DIR")
+    absent = inputs.no_images("cnndetect report --section fakeness --suite {suite} --limit none --out DIR")
     if absent:
         return Section(title, "fakeness", prose, missing=absent)
     known: Known = {}

@@ -111,7 +111,7 @@ class Inputs:
         first = next(iter(self.rows.values()))
         count = sum(run.result.n_real + run.result.n_fake for run in first.values())
         if self.most_images is not None and count > self.most_images:
-            return f"{count:,} images would take long. Raise `--max-images` ({self.most_images}), or run: {shown}"
+            return f"{count:,} images would take long. Raise `--limit` ({self.most_images}), or run: {shown}"
         return None
 
     def sets(self, detector: str | None = None) -> list[TestSet]:

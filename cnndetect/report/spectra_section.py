@@ -32,7 +32,7 @@ def spectra_section(inputs: Inputs) -> Section:
             "Zero frequency is in the middle, the edge is half a cycle a pixel. Bright points off the middle are grids that upsampling leaves.",
         ],
     )
-    absent = inputs.no_images("cnndetect report --section spectra --suite {suite} --max-images none --out DIR")
+    absent = inputs.no_images("cnndetect report --section spectra --suite {suite} --limit none --out DIR")
     if absent:
         return Section(title, "spectra", prose, missing=absent)
     known: Known = {}  # shared reals are read once

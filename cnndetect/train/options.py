@@ -18,6 +18,7 @@ import click
 
 from cnndetect import paths
 from cnndetect.errors import ProtocolError, lookup
+from cnndetect.renamed import Renamed
 from cnndetect.train.config import TrainConfig
 from cnndetect.train.recipes import RECIPES
 
@@ -26,7 +27,7 @@ HELP = {
     "name": "of this run, a folder of --out",
     "out": "where runs are kept (default: runs/ below CNNDETECT_RESULTS)",
     "classes": "only these class folders (default: all)",
-    "max_images": "of train/, the same share of every class (default: all)",
+    "max_images": "images of train/, the same share of every class (default: all)",
     "max_val_images": "of val/, likewise; every epoch sees them all (default: all)",
     "recipe": f"one of {', '.join(RECIPES)}",
     "resize_px": "shorter side before the crop, or none",
@@ -70,7 +71,7 @@ class Flag:
 
     @property
     def option(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
+        return "--limit" if self.name == "max_images" else f"--{self.name.replace('_', '-')}"
 
 
 class _NoneOr(click.ParamType):
@@ -184,7 +185,9 @@ def _option(flag: Flag) -> click.Option:
             return click.Option([flag.option], type=_Names(), default=None, help=text)
         return click.Option([flag.option], type=kind, nargs=len(many), default=None, help=text)
     nullable = type(None) in typing.get_args(flag.kind)
-    return click.Option([flag.option], type=_NoneOr(kind) if nullable else kind, default=None, help=text)
+    settings: dict[str, Any] = {"type": _NoneOr(kind) if nullable else kind, "default": None, "help": text}
+    old = ("--max-images",) if flag.name == "max_images" else ()
+    return Renamed([flag.option, flag.name], old=old, **settings)
 
 
 def _fields(record: type) -> list[tuple[str, Any, Any]]:

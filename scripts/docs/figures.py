@@ -29,7 +29,7 @@ def make() -> list[str]:
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "cnndetect", "report", "--suite", "mini", "--results", "benchmarks/results", "--out", out]
-        subprocess.run([*command, "--max-images", "none", "--jobs", "1"], cwd=blocks.ROOT, stdout=subprocess.DEVNULL, check=False)
+        subprocess.run([*command, "--limit", "none", "--jobs", "1"], cwd=blocks.ROOT, stdout=subprocess.DEVNULL, check=False)
         for name in sorted(wanted()):
             stem, suffix = name.rsplit(".", 1)
             if KEPT.match(stem):

@@ -46,7 +46,7 @@ def grid(data: Path, out: Path, *more: str, run: Callable[[TrainConfig], int] = 
 
 def states(capsys: pytest.CaptureFixture, data: Path, out: Path, *more: str) -> dict[str, str]:
     capsys.readouterr()
-    assert grid(data, out, "--plan", "--json", *more) == 0
+    assert grid(data, out, "--dry-run", "--json", *more) == 0
     return {row["name"]: row["state"] for row in json.loads(capsys.readouterr().out)}
 
 
@@ -116,7 +116,7 @@ def test_all_alone_leaves_the_second_ablation_out(data: Path, tmp_path: Path, ca
 
 
 def test_cells_are_trained_skipped_and_resumed(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    asked = ("--augmentations", "none", "--classes", "2,all", "--diversity-augmentation", "none", "--max-images", "16")
+    asked = ("--augmentations", "none", "--classes", "2,all", "--diversity-augmentation", "none", "--limit", "16")
     assert grid(data, tmp_path, *asked) == 0
     assert states(capsys, data, tmp_path, *asked) == {"npr-none-call-s0": "finished", "npr-none-c2-s0": "finished"}
     for name in ("npr-none-call-s0", "npr-none-c2-s0"):
@@ -137,7 +137,7 @@ def test_cells_are_trained_skipped_and_resumed(data: Path, tmp_path: Path, capsy
     log = (tmp_path / "npr-none-c2-s0" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in log] == [0, 1]
     # Another recipe is another run, and the cell is not overwritten.
-    assert grid(data, tmp_path, *asked, "--max-images", "12", run=never) == 1
+    assert grid(data, tmp_path, *asked, "--limit", "12", run=never) == 1
     assert "max_images" in capsys.readouterr().err
 
 
@@ -169,9 +169,9 @@ def test_a_failing_cell_is_named_and_the_others_go_on(data: Path, tmp_path: Path
 
 def test_cells_run_as_processes_and_only_picks(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     given = ["ablation", "--data", str(data), "--out", str(tmp_path), "--trunk", "npr", "--mini", "--seeds", "0", "--max-epochs", "1"]
-    assert main([*given, "--only", "*-jpeg-call-*", *SMALL]) == 0
+    assert main([*given, "--cells", "*-jpeg-call-*", *SMALL]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["npr-jpeg-call-s0"]
-    assert main([*given, "--only", "*-s7", *SMALL]) == 2
+    assert main([*given, "--cells", "*-s7", *SMALL]) == 2
     assert "*-s7" in capsys.readouterr().err
 
 
@@ -195,7 +195,7 @@ def test_score_benches_finished_cells_only(tmp_path: Path, capsys: pytest.Captur
     assert benched == ["npr-jpeg-call-s0", "npr-none-call-s0"]
     captured = capsys.readouterr()
     assert "1 of 2 cells" in captured.out and "FAILED npr-jpeg-call-s0: no scores" in captured.err
-    assert main([*asked, "--only", "npr-none-*"]) == 0
+    assert main([*asked, "--cells", "npr-none-*"]) == 0
 
 
 def test_images_are_spread_over_classes(data: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_commands_export_a_file_and_store_ranges(
     for number in (0, 10, 11, 12):
         (tmp_path / "photos").mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(tmp_path / "photos" / f"{number:05d}.png")
-    assert main(["detectors", "ranges", weights, "--photographs", str(tmp_path / "photos")]) == 0
+    assert main(["detectors", "ranges", weights, "--photos", str(tmp_path / "photos")]) == 0
     assert "of 2 photographs (validation)" in capsys.readouterr().out  # numbers 0 and 10
     fast = accelerated(load(weights, device="cpu"), "onnxruntime", "int8")
     assert (fast.precision, fast.logits(photo(2, 40, 48)).shape) == ("int8", (2,))

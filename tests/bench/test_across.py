@@ -127,7 +127,7 @@ def test_a_measured_speed_counts_for_the_weights_that_were_timed(results, tmp_pa
 
 
 def test_the_command_prints_all_three_forms(results, tmp_path, capsys) -> None:
-    words = ["leaderboard", "--suites", "all", "--results", str(results)]
+    words = ["leaderboard", "--suite", "all", "--results", str(results)]
     assert main([*words, "--format", "json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert [one["progan_only"] for one in content["groups"]] == [True, False]
@@ -135,4 +135,4 @@ def test_the_command_prints_all_three_forms(results, tmp_path, capsys) -> None:
     assert main([*words, "--out", str(tmp_path / "table.md")]) == 0
     assert capsys.readouterr().out == (tmp_path / "table.md").read_text()
     assert main(["leaderboard", "--format", "csv", "--results", str(results)]) == 2
-    assert "--suites" in capsys.readouterr().err
+    assert "--suite" in capsys.readouterr().err

@@ -57,9 +57,9 @@ MISSING_FILES = [
     "bench alarms --photos MISSING",
     "report --suite MISSING --out EMPTY",
     "train --data MISSING --name n --out EMPTY",
-    "audit MISSING",
+    "audit --suite MISSING",
     "data verify MISSING --suite forensynths",
-    "data get progan-val --from-archive MISSING/a.zip --yes",
+    "data get progan-val --from-file MISSING/a.zip --yes",
     "zoo train san --photos MISSING --out EMPTY",
     "zoo sample san --weights MISSING/g.pt --photos EMPTY --out EMPTY",
     "zoo pack MISSING/g.pt --out EMPTY/g.pt",
@@ -78,9 +78,9 @@ EMPTY_FOLDERS = [
     "bench alarms --photos EMPTY",
     "report --suite EMPTY --out EMPTY",
     "train --data EMPTY --name n --out EMPTY",
-    "audit EMPTY",
+    "audit --suite EMPTY",
     "zoo train san --photos EMPTY --out EMPTY",
-    "zoo photos --folder EMPTY --out EMPTY",
+    "zoo photos --photos EMPTY --out EMPTY",
     "zoo distance EMPTY",
     "zoo sheet EMPTY --out EMPTY/s.jpg",
     "detectors calibrate effnet-any --val EMPTY",
@@ -159,7 +159,7 @@ def test_an_interruption_is_one_line_and_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cnndetect.bench.suites.find_suites", interrupted)
-    assert main([verb, "--suite", "mini"] if verb == "bench" else [verb, "mini"]) == INTERRUPTED
+    assert main([verb, "--suite", "mini"]) == INTERRUPTED
     answer = capsys.readouterr()
     assert answer.out == "" and len(answer.err.splitlines()) == 1 and words in answer.err
 

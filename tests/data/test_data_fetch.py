@@ -233,7 +233,7 @@ def test_other_7z_archives_are_refused() -> None:
 
 
 def test_the_command_shows_the_licence_and_wants_it_accepted(site, tmp_path, capsys, monkeypatch) -> None:
-    words = ["get", "forensynths", "--only", "biggan", "--dest", str(tmp_path / "d"), "--mirror", site.url]
+    words = ["get", "forensynths", "--only", "biggan", "--out", str(tmp_path / "d"), "--mirror", site.url]
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(words) == 2 and "CC BY-NC-SA 4.0" in (shown := capsys.readouterr().err) and "give --yes" in shown
     assert site.requests == [] and not (tmp_path / "d").exists()

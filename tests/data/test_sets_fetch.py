@@ -101,7 +101,7 @@ def test_the_command_lists_informs_gets_verifies_and_arranges(tmp_path, monkeypa
         assert main(["get", "drawn", "--yes"]) == 0
     assert main(["verify", str(tmp_path / "drawn"), "--suite", "drawn"]) == 0 and "a: 1 0_real, 1 1_fake" in capsys.readouterr().out
     write_members(tmp_path / "flat", {"gen/1.png": png(1), "reals/1.png": png(2)})
-    words = ["arrange", "flat", str(tmp_path / "flat"), "--dest", str(tmp_path / "bench")]
+    words = ["arrange", "flat", str(tmp_path / "flat"), "--out", str(tmp_path / "bench")]
     assert main(words) != 0 and "--reals" in capsys.readouterr().err
     assert main([*words, "--reals", str(tmp_path / "flat" / "reals")]) == 0 and "gen: 1" in capsys.readouterr().out
     assert Path(tmp_path / "bench" / "gen" / "0_real.txt").is_file()

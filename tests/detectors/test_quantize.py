@@ -152,9 +152,7 @@ def test_a_plain_parameter_called_scale_is_no_scale() -> None:
 
 def test_the_command_converts_and_says_what_it_did(weights_file, tmp_path, capsys) -> None:
     small, images = tmp_path / "small.safetensors", draw_suite(tmp_path / "suite", families=("crn",), per_class=2)
-    assert (
-        main(["detectors", "pack", str(weights_file), str(small), "--compare", str(images), "--device", "cpu", "--set", "title=Small"]) == 0
-    )
+    assert main(["detectors", "pack", str(weights_file), str(small), "--val", str(images), "--device", "cpu", "--set", "title=Small"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["file"] == "small.safetensors" and answer["sha256"] == sha256_of(small)
     assert answer["bytes"] == small.stat().st_size < 24.5e6

@@ -176,7 +176,7 @@ def test_a_section_that_fails_costs_only_itself(results, tmp_path, monkeypatch) 
 
 def test_sections_without_images_say_what_to_run(results, tmp_path) -> None:
     report = build_report(inputs_of(results), tmp_path, sections=["audit"])
-    assert "python -m cnndetect.audit drawn" in report.missing["audit"]
+    assert "cnndetect audit --suite drawn" in report.missing["audit"]
 
 
 def test_an_incomplete_detector_has_no_rank(results, tmp_path) -> None:

@@ -95,14 +95,14 @@ def test_what_is_absent_is_said_with_the_command_that_makes_it(tmp_path) -> None
     assert "--protocol crop224" in report.missing["ranks"]
     for anchor in ("fakeness", "explain", "spectra"):
         assert f"cnndetect report --section {anchor}" in report.missing[anchor]
-    assert "cnndetect.audit" in report.missing["audit"]
+    assert "cnndetect audit --suite" in report.missing["audit"]
     assert "not made" in report.page.read_text(encoding="utf-8")
 
 
 def test_large_suites_are_left_to_their_commands(inputs) -> None:
     small = Inputs("my/folder", inputs.suite, inputs.base, inputs.runs, inputs.folders, 5, 0, most_images=10)
-    words = small.no_images("python -m cnndetect.audit {suite}")
-    assert words is not None and words.startswith("24 images") and "--max-images" in words and "cnndetect.audit my/folder`" in words
+    words = small.no_images("cnndetect audit --suite {suite}")
+    assert words is not None and words.startswith("24 images") and "--limit" in words and "cnndetect audit --suite my/folder`" in words
     assert inputs.no_images("") is None
 
 

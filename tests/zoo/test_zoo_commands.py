@@ -132,7 +132,7 @@ def test_own_photographs_become_an_own_benchmark(photos, tmp_path, monkeypatch, 
     monkeypatch.setattr(progan, "CPU", TINY)
     monkeypatch.setattr(sitd, "CPU", sitd.SITDConfig(width=4, steps=2, batch=2))
     free, out = tmp_path / "free", tmp_path / "suite"
-    assert call(monkeypatch, "photos", "--folder", photos, "--per-photo", 3, "--out", free) == 0
+    assert call(monkeypatch, "photos", "--photos", photos, "--per-photo", 3, "--out", free) == 0
     names = {half: {p.name.split("__")[0] for p in (free / half).glob("*.png")} for half in ("generators", "suite")}
     assert not names["generators"] & names["suite"] and len(names["generators"] | names["suite"]) == 20
     assert len(list((free / "suite").glob("*.png"))) == 3 * len(names["suite"])
@@ -160,7 +160,7 @@ def test_own_photographs_become_an_own_benchmark(photos, tmp_path, monkeypatch, 
 
 def test_photographs_too_small_are_refused(tmp_path, monkeypatch, capsys) -> None:
     Image.new("RGB", (300, 200)).save(tmp_path / "small.png")
-    assert call(monkeypatch, "photos", "--folder", tmp_path, "--out", tmp_path / "out") == 1
+    assert call(monkeypatch, "photos", "--photos", tmp_path, "--out", tmp_path / "out") == 1
     assert "at least 256 px" in capsys.readouterr().err
 
 

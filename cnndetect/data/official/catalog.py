@@ -73,7 +73,7 @@ class File:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Groups that come in one archive (of several parts). copies: other places, for --from-archive and --mirror."""
+    """Groups that come in one archive (of several parts). copies: other places, for --from-file and --mirror."""
 
     name: str
     title: str

@@ -54,7 +54,7 @@ def fetch_published(
     if record.package:
         raise ProtocolError(f"{record.name} is a package of its own. {how_to_get(record)}")
     if not accept_licence:
-        raise ProtocolError(f"{record.name} is under: {record.licence}. Read its terms at {record.code} and accept them: --accept-licence.")
+        raise ProtocolError(f"{record.name} is under: {record.licence}. Read its terms at {record.code} and accept them: --yes.")
     if source is None and not all(file.urls for file in record.files):
         raise ProtocolError(how_to_get(record))
     given = checked(record, source).paths if source is not None else ()
