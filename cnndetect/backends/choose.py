@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import chain
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from cnndetect.backends.memory import give_back, keep_few_kernels
 from cnndetect.backends.ranges import Ranges, stored_ranges
-from cnndetect.detectors.base import Detector, Engine
+from cnndetect.detectors.base import KEPT, Detector, Engine
 from cnndetect.detectors.networks.strips import WHOLE_PIXELS
 from cnndetect.errors import ProtocolError, lookup
 from cnndetect.transforms.preprocess import to_tensor
@@ -65,7 +66,7 @@ def accelerated(detector: Detector, backend: str = "auto", precision: str = "flo
         if backend == "auto":
             # A network without an identity may be in training: what an engine keeps of its weights would grow old.
             known = detector.identity is not None and isinstance(detector.network, nn.Module)
-            return _fastest_exact(detector) if known and on_cpu and detector.engine is None else detector
+            return _kept_fastest(detector) if known and on_cpu and detector.engine is None else detector
     if backend == "auto":
         backend = next((one for one in PRECISIONS[precision] if installed(one)), PRECISIONS[precision][0]) if on_cpu else "torch"
     _check(detector, backend, precision, on_cpu)
@@ -88,6 +89,19 @@ def accelerated(detector: Detector, backend: str = "auto", precision: str = "flo
 def installed(backend: str) -> bool:
     """Whether the packages of a backend can be imported."""
     return all(find_spec(package) for package in BACKENDS[backend])
+
+
+def _kept_fastest(detector: Detector) -> Detector:
+    """The detector with its fastest exact engine, built once and again when its weights have changed since."""
+    assert isinstance(detector.network, nn.Module)
+    tensors = chain(detector.network.parameters(), detector.network.buffers())
+    weights = tuple((one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors)
+    state = (weights, torch.get_num_threads())
+    kept = detector.__dict__.get(KEPT)
+    if kept is None or kept[0] != state:
+        kept = state, _fastest_exact(detector)
+        detector.__dict__[KEPT] = kept
+    return kept[1]
 
 
 def _fastest_exact(detector: Detector) -> Detector:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -71,7 +70,5 @@ class Task:
 
 
 def loaded(detector: Any, device: str | None, backend: str, precision: str) -> Detector:
-    """The detector of a run. What is named stays in memory for the next task; a detector that is handed over stays as it is with "auto"."""
-    named = detector is None or isinstance(detector, (str, os.PathLike))
-    given = backend if named or backend != "auto" or precision != "float32" else None
-    return load_detector(detector, device=device, backend=given, precision=precision)
+    """The detector of a run. What is named stays in memory for the next task."""
+    return load_detector(detector, device=device, backend=backend, precision=precision)

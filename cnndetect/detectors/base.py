@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from cnndetect.errors import ProtocolError
 
+# Where a detector keeps the engine that was built for it (backends/choose.py).
+KEPT = "_fastest"
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -66,6 +69,10 @@ class Detector:
             object.__setattr__(self, "identity", self.weights_sha256)
         if isinstance(self.network, nn.Module):
             self.network.to(self.device).eval()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the engine that was built for it, which is built again where it is needed."""
+        return {name: value for name, value in self.__dict__.items() if name != KEPT}
 
     def __repr__(self) -> str:
         """One line, whatever the network.

@@ -88,7 +88,7 @@ def score(
     score is NaN, and one warning at the end counts the failures.  progress: a bar on stderr.
     verdict: "real", "fake" or "unsure" instead of a number, by the thresholds frozen with the detector; "" where it failed.
     backend, precision: names of ``cnndetect.backends``; by default the fastest that is installed and gives torch's logits within
-    1e-4. A Detector that was loaded keeps what it has.
+    1e-4, for a Detector that was loaded too. ``backend="torch"`` runs the network itself, with any hooks that it has.
 
     >>> gray = np.full((8, 8, 3), 0.5)
     >>> score(gray, detector=lambda batch: batch.mean((1, 2, 3)) * 0)
@@ -139,15 +139,13 @@ def score_stream(
 def load_detector(detector: Any, *, device: str | None, backend: str | None = None, precision: str = "float32") -> Detector:
     """The detector that ``score`` means; one that is named stays in memory for the next call.
 
-    backend: None is "auto" for what is loaded here, and leaves a Detector as it is.
+    backend: None is "auto". A Detector that has an engine keeps it.
     """
     if detector is None or isinstance(detector, (str, Path)):
         file = Path(detector) if detector is not None else None
         changed = file.stat().st_mtime_ns if file is not None and file.is_file() else None
         return _load_named(detector, device, backend or "auto", precision, changed, paths.weights_root())
     loaded = detector if isinstance(detector, Detector) and device is None else registry.load(detector, device=device)
-    if backend is None and precision == "float32":
-        return loaded
     return accelerated(loaded, backend or "auto", precision)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scipy.special import expit
 
+from cnndetect.backends import accelerated
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import list_detectors, load
@@ -19,14 +20,14 @@ _KEPT = 2
 
 
 class Shelf:
-    """Detectors by name. Only names are taken from requests: never a file, never an import.
+    """Detectors by name, each with its fastest exact engine. Only names are taken from requests: never a file, never an import.
 
     first: the default, loaded at once; a name, a weights file, ``package.module:factory``, or a Detector.
     """
 
     def __init__(self, first: str | Path | Detector | None = None, *, device: str | None = None) -> None:
         self.device = device
-        self.first = load(first, device=device)
+        self.first = accelerated(load(first, device=device))
         self._kept: OrderedDict[str, Detector] = OrderedDict()
         names = [self.first.name, *(name for name in list_detectors() if name != self.first.name)]
         self._names = dict.fromkeys(names, None)
@@ -47,7 +48,7 @@ class Shelf:
         if not name or name == self.first.name:
             return self.first
         if name not in self._kept:
-            self._kept[name] = load(name, device=self.device)
+            self._kept[name] = accelerated(load(name, device=self.device))
         self._kept.move_to_end(name)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

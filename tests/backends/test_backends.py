@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -115,12 +116,26 @@ def test_a_batch_goes_through_in_pieces_and_a_large_image_in_strips(monkeypatch:
     assert fast.logits(torch.zeros(1, 3, 40, 40)).shape == (1,) and not seen
 
 
-def test_score_takes_a_backend_by_name_and_leaves_a_loaded_detector_alone() -> None:
+def test_score_takes_a_backend_by_name() -> None:
     array = np.random.default_rng(0).integers(0, 256, (40, 33, 3), dtype=np.uint8)
     values = [score(array, detector=detector("tiny"), backend=backend) for backend in ("torch", "auto", *ENGINES)]
     assert max(values) - min(values) < EXACT
+
+
+@pytest.mark.skipif(not ENGINES, reason="no engine is installed")
+def test_a_loaded_detector_is_scored_by_an_engine_that_is_built_once_for_its_weights() -> None:
     loaded = detector("tiny")
-    assert load_detector(loaded, device=None) is loaded
+    fast = load_detector(loaded, device=None)
+    assert fast.backend == ENGINES[0] and loaded.engine is None and load_detector(loaded, device=None) is fast
+    assert load_detector(fast, device=None) is fast and load_detector(loaded, device=None, backend="torch").engine is None
+    assert torch.equal(pickle.loads(pickle.dumps(loaded)).logits(photo(1, 33, 40)), loaded.logits(photo(1, 33, 40)))
+
+    with torch.no_grad():  # as an optimiser does
+        next(loaded.network.parameters()).add_(0.5)
+    images = photo(2, 33, 40)
+    again = load_detector(loaded, device=None)
+    assert again is not fast and (again.logits(images) - loaded.logits(images)).abs().max() <= EXACT
+    assert (fast.logits(images) - loaded.logits(images)).abs().max() > EXACT
 
 
 def test_scores_of_another_float32_engine_are_taken_and_those_of_less_precision_are_not() -> None:

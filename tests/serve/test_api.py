@@ -11,14 +11,20 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from drawn_networks import detector
 from PIL import Image
 from served import Tiny, form, png, serving, tiny
 
 import cnndetect
+from cnndetect.backends import EXACT
 from cnndetect.detectors.base import Detector
 from cnndetect.serve import answers
 from cnndetect.serve.limits import Limits
 from cnndetect.serve.openapi import PATHS
+from cnndetect.serve.pictures import score_one
+from cnndetect.serve.shelf import Shelf
+from cnndetect.serve.uploads import Upload
+from cnndetect.serve.views import examine
 
 LIMITS = Limits(file_bytes=200_000, batch_bytes=500_000, batch_files=5, decoded_pixels=1_000_000, scored_pixels=40_000)
 
@@ -37,6 +43,15 @@ def test_one_picture_has_the_score_of_the_library(server) -> None:
     assert raw.image.verdict == tiny().verdict(logit) and raw.detector.name == "tiny" and raw.detector.band is not None
     posted = msgspec.json.decode(server.form("/api/score", [("a.png", content)]).body, type=answers.ScoreAnswer)
     assert posted == raw
+
+
+def test_a_detector_with_weights_is_scored_by_a_fast_engine_and_its_map_by_torch() -> None:
+    reference, upload = detector("tiny"), Upload("a.png", png(seed=1))
+    ready = Shelf(reference, device="cpu").first
+    assert ready.backend == "onnxruntime"
+    fast = score_one(upload, ready, LIMITS).image.logit
+    assert fast == pytest.approx(examine(upload, ready, LIMITS).image.logit, abs=EXACT)
+    assert fast == pytest.approx(cnndetect.score(upload.content, detector=reference, return_logit=True, backend="torch"), abs=EXACT)
 
 
 def test_a_batch_scores_what_it_can_and_names_the_rest_in_order(server) -> None:
