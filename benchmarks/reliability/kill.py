@@ -1,4 +1,4 @@
-"""kill -9 at random moments of bench, train and zoo, again and again, until each has ended: nothing may be lost or wrong.
+"""kill -9 at random moments of every long command, again and again, until it has ended: nothing may be lost or wrong.
 
     python benchmarks/reliability/kill.py --kills 50 --seed 0 --out docs/reliability.md
 
@@ -16,7 +16,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,24 +23,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parents[1] / "tests")]
 
 import numpy as np  # noqa: E402
+from kill_cases import BATCH, Case, bench_case, bulk_case, train_case, zoo_samples_case, zoo_train_case  # noqa: E402
 from page import put  # noqa: E402
-from PIL import Image  # noqa: E402
 
-BATCH, CHECKPOINT_STEPS = 8, 5
-
-
-@dataclass
-class Case:
-    """One command. words: with OUT for its folder.  progress: units that are safe on disk.  unit: what is counted, and how many a kill may cost.
-
-    same: says what differs between the folder of the broken run and that of the unbroken one, [] for nothing.
-    """
-
-    name: str
-    words: list[str]
-    progress: Callable[[Path], int]
-    same: Callable[[Path, Path], list[str]]
-    unit: str
+CASES = {"bench": bench_case, "train": train_case, "bulk": bulk_case, "zoo-train": zoo_train_case, "zoo-samples": zoo_samples_case}
 
 
 @dataclass
@@ -58,7 +43,6 @@ class Row:
 
 def start(case: Case, out: Path, work: Path) -> int:
     """The command in a child of this process, which has its imports already: a kill falls into the work. Returns its process id."""
-    words = [word.replace("OUT", str(out)) for word in case.words]
     child = os.fork()
     if child:
         return child
@@ -70,7 +54,11 @@ def start(case: Case, out: Path, work: Path) -> int:
         os.environ["SMALL_LOG"] = str(work / "scored")
         from cnndetect.cli.main import main as program
 
-        status = program(words)
+        if callable(case.command):
+            case.command(out)
+            status = 0
+        else:
+            status = program([word.replace("OUT", str(out)) for word in case.command])
     finally:
         os._exit(status)
 
@@ -125,115 +113,6 @@ def run(case: Case, work: Path, kills: int, rng: np.random.Generator) -> Row:
     return row
 
 
-def draw(folder: Path, count: int, *, side: int, rng: np.random.Generator) -> None:
-    folder.mkdir(parents=True)
-    for index in range(count):
-        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(folder / f"{index:04d}.png")
-
-
-def leftovers(out: Path) -> list[str]:
-    return [f"{path.name} was left" for path in out.rglob("*") if path.suffix in (".tmp", ".journal")]
-
-
-def bench_case(work: Path) -> Case:
-    rng = np.random.default_rng(1)
-    for name in ("crn", "biggan"):
-        for label in ("0_real", "1_fake"):
-            draw(work / "suite" / name / label, 300, side=32, rng=rng)
-    words = ["bench", "--suite", str(work / "suite"), "--detector", "small_detector:small", "--results", "OUT", "--batch-size", str(BATCH)]
-
-    def scores(out: Path) -> dict[str, list]:
-        from cnndetect.bench.store import read_runs
-
-        found = {}
-        for rows in read_runs([out]).values():
-            for row in rows.values():
-                for name, one in row.items():
-                    found[name] = [one.scores.paths.tolist(), one.scores.logits.tolist(), one.scores.errors.tolist()]
-        return found
-
-    def progress(out: Path) -> int:
-        """Images whose scores are safe, in results and journals; a journal's last line may be torn."""
-        safe = sum(len(one[0]) for one in scores(out).values()) if out.exists() and any(out.rglob("*.json")) else 0
-        for journal in out.rglob("*.journal"):
-            if journal.with_suffix(".json").exists():
-                continue
-            for line in journal.read_bytes().split(b"\n")[1:-1]:
-                safe += len(json.loads(line))
-        return safe
-
-    def same(whole: Path, out: Path) -> list[str]:
-        return leftovers(out) + ([] if scores(whole) == scores(out) else ["scores differ from those of the unbroken run"])
-
-    return Case("bench", [*words, "--draws", "20", "--device", "cpu"], progress, same, f"images in batches of {BATCH}")
-
-
-def train_case(work: Path) -> Case:
-    rng = np.random.default_rng(2)
-    for split, count in (("train", 24), ("val", 4)):
-        for label in ("0_real", "1_fake"):
-            draw(work / "data" / split / "cat" / label, count, side=32, rng=rng)
-    words = ["train", "--data", str(work / "data"), "--name", "run", "--out", "OUT", "--arch", "tiny", "--init", "random", "--lr", "0.01"]
-    words += ["--recipe", "mini-blur-jpeg-0.5", "--crop-px", "24", "--batch-size", "2", "--max-epochs", "6", "--device", "cpu"]
-    words += ["--threads", "1", "--checkpoint-steps", str(CHECKPOINT_STEPS)]
-
-    def progress(out: Path) -> int:
-        from cnndetect.train.checkpoint import load_checkpoint
-
-        last = out / "run" / "last.ckpt"
-        if not last.exists():
-            return 0
-        state = load_checkpoint(last)
-        return int(state["epoch"]) * 24 + int(state["step"])
-
-    def same(whole: Path, out: Path) -> list[str]:
-        import torch
-        from safetensors.torch import load_file
-
-        wrong = leftovers(out)
-        first, second = (load_file(one / "run" / "best.safetensors") for one in (whole, out))
-        if any(not torch.equal(value, second[key]) for key, value in first.items()):
-            wrong.append("best weights differ")
-        logs = [[json.loads(line) for line in (one / "run" / "log.jsonl").read_text().splitlines()] for one in (whole, out)]
-        timeless = [[{k: v for k, v in line.items() if "second" not in k} for line in log] for log in logs]
-        return wrong + ([] if timeless[0] == timeless[1] else ["log.jsonl differs"])
-
-    return Case("train", words, progress, same, f"steps, a checkpoint every {CHECKPOINT_STEPS}")
-
-
-def zoo_case(work: Path) -> Case:
-    """Samples of a generator: one file each, so a kill may cost the one under way."""
-    import torch
-
-    from cnndetect.zoo import registry
-    from cnndetect.zoo.families import progan
-    from cnndetect.zoo.loop import Job
-
-    tiny = progan.ProGANConfig(channels=(4, 4, 4, 4, 4, 4), latent=4, phases=((8, 0, 4, 4),))
-    photos = torch.randint(0, 256, (4, 3, 128, 128), dtype=torch.uint8)
-    weights = registry.export("progan", progan.train(photos, tiny, Job(work / "progan")), work / "generator.pt")
-    rng = np.random.default_rng(3)
-    draw(work / "photos" / "cat", 40, side=256, rng=rng)
-    words = ["zoo", "build-training", "--photos", str(work / "photos"), "--generator", f"cat={weights}", "--out", "OUT"]
-
-    def files(out: Path) -> dict[str, bytes]:
-        return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
-
-    def progress(out: Path) -> int:
-        from cnndetect.images import list_images, to_rgb_array
-
-        found = list_images(out) if out.exists() else []
-        for path in found:
-            to_rgb_array(path)  # a file that is there is whole
-        return len(found)
-
-    def same(whole: Path, out: Path) -> list[str]:
-        first, second = files(whole), files(out)
-        return leftovers(out) + [f"{name} differs" for name in sorted({*first, *second}) if first.get(name) != second.get(name)][:3]
-
-    return Case("zoo build-training", words, progress, same, "images, one file each")
-
-
 def table(rows: list[Row], seed: int) -> str:
     lines = [
         f"Drawn with seed {seed}. A kill falls at a drawn processor time, from the start to a tenth beyond the end of an unbroken run.",
@@ -249,30 +128,37 @@ def table(rows: list[Row], seed: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50, help="altogether")
+    parser.add_argument("--kills", type=int, default=50, help="of each command")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="bench,train,zoo")
+    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--keep", type=Path, help="folder of rows, so that the commands can run one at a time and one table holds all")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    makers = {"bench": bench_case, "train": train_case, "zoo": zoo_case}
-    names = options.only.split(",")
     # What the children share: one thread, so that the fork is safe, and the imports.
     import torch
 
     import cnndetect.bench.run
+    import cnndetect.bulk.run
     import cnndetect.cli.bench
+    import cnndetect.cli.score
     import cnndetect.cli.train
     import cnndetect.cli.zoo
     import cnndetect.train.loop  # noqa: F401
 
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as work:
-        rows = []
-        for name in names:  # each with its share and its own draws, whatever runs beside it
-            place = list(makers).index(name)
-            share = options.kills // len(makers) + (place < options.kills % len(makers))
-            rows.append(run(makers[name](Path(work)), Path(work), share, np.random.default_rng((options.seed, place))))
-            print(rows[-1], file=sys.stderr, flush=True)
+    kept = {}
+    for place, name in enumerate(CASES):
+        file = options.keep / f"kill-{name}-{options.kills}-{options.seed}.json" if options.keep else None
+        if name in options.only.split(","):
+            with tempfile.TemporaryDirectory() as work:
+                kept[name] = run(CASES[name](Path(work)), Path(work), options.kills, np.random.default_rng((options.seed, place)))
+            print(kept[name], file=sys.stderr, flush=True)
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(vars(kept[name])))
+        elif file and file.exists():
+            kept[name] = Row(**json.loads(file.read_text()))
+    rows = list(kept.values())
     text = table(rows, options.seed)
     put(options.out, "kill", text) if options.out else print(text)
     return 1 if any(row.wrong for row in rows) else 0
