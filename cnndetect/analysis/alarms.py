@@ -1,4 +1,4 @@
-"""Real photographs in, false alarms out: the share that a detector calls fake at its frozen threshold, by degradation.
+"""False alarms: the share of real photographs that a detector calls fake at its frozen threshold, under each degradation.
 
 Average precision does not see this: a detector may rank perfectly and still call every camera's JPEG a fake.
 """

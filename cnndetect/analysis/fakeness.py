@@ -1,4 +1,4 @@
-"""Images ranked from least to most fake, and how fakeness goes with visible quality, from stored scores.
+"""Rank images from least to most fake by stored scores, and correlate fakeness with visible quality.
 
 The paper ranks images by the detector's score and asks whether the fakest look worst. Two measures stand in for the eye:
 sharpness, and how far an image's ImageNet features lie from those of real photographs.

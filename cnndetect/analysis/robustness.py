@@ -1,4 +1,4 @@
-"""Curves of average precision under degradations, and what moved the scores, from stored scores.
+"""Average precision under degradations, and how far the scores of each class shift, from stored scores.
 
 AP alone does not say why it fell. A transform that moves the reals and leaves the fakes (or the other way about) makes
 the two classes differ by the transform: a bias of the detector, even where AP rises. So the shifts of the two classes

@@ -1,4 +1,4 @@
-"""Robustness of a detector on a suite: what is missing is scored, and the curves become text, JSON and CSV."""
+"""Measure the robustness of a detector on a suite, scoring what is missing, and write it as text, JSON or CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectra of what a high-pass filter leaves of an image. Arrays only: no files, no networks.
+"""Spectra of high-pass filtered images. The functions take arrays; they open no files and load no networks.
 
 The recipe of the paper's figure 7: grey, minus its 5x5 median, Fourier transform, *magnitude of every image*, mean, log.
 The magnitude is taken before the mean: a mean of complex spectra would cancel whatever has no fixed phase.

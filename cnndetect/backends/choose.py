@@ -1,4 +1,4 @@
-"""Which engine computes the logits of a detector."""
+"""Choose the engine that computes a detector's logits."""
 
 from __future__ import annotations
 

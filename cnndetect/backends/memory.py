@@ -1,4 +1,4 @@
-"""What libraries keep after images of many sizes, and how it is held down.
+"""Bound the memory that libraries keep after images of many sizes.
 
 oneDNN, which convolves for torch, keeps 1,024 kernels, some thirty for each image size of a ResNet-50. They lie between the
 large buffers of images that are done, and glibc gives a buffer back only from the end of its heap: 120 sizes took a

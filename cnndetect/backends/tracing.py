@@ -1,4 +1,4 @@
-"""What a network computes, step by step: its torch.fx trace in the few operations that detectors are made of."""
+"""Trace a network with torch.fx and reduce it to the few operations that detectors are made of."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The benchmark: suites in, scores, results and a leaderboard out."""
+"""The benchmark: run detectors on suites, store their scores and results, and build the leaderboard."""

@@ -1,4 +1,4 @@
-"""Stored audits: which test sets a detector can win without seeing a generator. The bench prints them, the leaderboard marks them.
+"""Stored audits: the test sets on which file format or plain statistics tell real from fake. Tables mark them.
 
 An audit belongs to the images of a test set, not to a detector: it lies at audits/SUITE/TEST_SET.json below a results folder, and holds
 for as long as the images are the same.

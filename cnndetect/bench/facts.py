@@ -1,4 +1,4 @@
-"""What is known of a detector beside its figures: training images, licence, number of parameters, measured speed."""
+"""Facts about a detector for tables: training images, licence, number of parameters, measured speed."""
 
 from __future__ import annotations
 

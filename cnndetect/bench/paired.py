@@ -1,4 +1,4 @@
-"""Stored scores of several detectors in, their differences in average precision on the same images out.
+"""Paired differences in average precision between detectors on the same images, from stored scores.
 
 Every photograph is left out once, for all detectors alike, so that what makes an image hard for both cancels:
 two detectors whose intervals overlap may still be told apart. No network and no image is needed.

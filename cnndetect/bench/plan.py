@@ -1,4 +1,4 @@
-"""What a run would do, told before anything is loaded."""
+"""Print what a run would do, before anything is loaded."""
 
 from __future__ import annotations
 

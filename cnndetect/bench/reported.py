@@ -1,4 +1,4 @@
-"""Figures that others published, and what was measured here with the same weights on the same images, side by side.
+"""Published figures beside those measured here with the same weights on the same images.
 
 They are made from other code, often from other images, and have no intervals: they are never ranked with measured rows.
 """

@@ -1,4 +1,4 @@
-"""Stability of verdicts: the share of images that a detector judges otherwise once they were delivered again, from stored scores.
+"""Stability of verdicts: the share of images whose verdict changes after recompression, resizing or cropping, from stored scores.
 
 A picture that is sent on is compressed, resized and cropped. A verdict that turns with it is of no use to whoever received the picture,
 however well the ranking of AP holds.

@@ -1,4 +1,4 @@
-"""The store: where results lie below a results folder, and the one place that finds, reads, checks and trusts them.
+"""The store of results: the layout of a results folder, and the only code that finds, reads and checks what lies in it.
 
 Every writer has a sub-folder of its own (see paths.py). A folder of an older version, with results directly below it, is read
 as well and keeps its layout.

@@ -1,4 +1,4 @@
-"""Check rows that somebody sends: figures against scores, images against the suite, weights against the record.
+"""Verify submitted results: recompute figures from scores, and check images against the suite and weights against the record.
 
 Whether the scores are those of the detector cannot be seen from files: ``rescore`` scores a part of the images again.
 """

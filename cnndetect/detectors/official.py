@@ -1,4 +1,4 @@
-"""The checkpoints of the paper's authors: where they are, what proves them, and how they become a detector.
+"""The checkpoints of the paper's authors: addresses, checksums, and loading.
 
 They are under CC BY-NC-SA 4.0 and are never part of this package: a user fetches them, having seen the licence. Two
 thirds of a checkpoint are the state of its optimiser; what is kept to load is a safetensors file of a third of the size.

@@ -1,4 +1,4 @@
-"""From a figure, and what it loses with each photograph, to the bounds of its 95 % interval.
+"""Bounds of a 95 % interval from a figure and its jackknife values.
 
 The change with each photograph (the jackknife) gives the standard error, how reliable that error is (degrees of freedom
 from the fourth moment, after Satterthwaite 1946) and how lopsided the figure is (third moment, after Hall 1992). Fractions are treated

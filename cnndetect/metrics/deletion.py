@@ -1,4 +1,4 @@
-"""Photographs left out one after the other: what the jackknife of ``intervals`` needs to know of clusters.
+"""Leave-one-photograph-out bookkeeping for the jackknife of ``intervals``.
 
 All images of one photograph, real or fake, in every test set, leave together. The two classes keep their total weight, so
 the share of fakes stays what it is in the set: average precision depends on it.

@@ -1,4 +1,4 @@
-"""What average precision owes to every image, to first order: the infinitesimal jackknife (Jaeckel 1972), one pass over the scores.
+"""The influence of every image on average precision to first order: the infinitesimal jackknife (Jaeckel 1972) in one pass.
 
 With many photographs, leaving each of them out gives the same error as these derivatives, at a cost that grows with their square.
 """

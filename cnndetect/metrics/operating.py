@@ -1,4 +1,4 @@
-"""The operating point at a fixed false positive rate: what its true positive rate owes to each photograph."""
+"""The true positive rate at a fixed false positive rate, and the influence of each photograph on it."""
 
 from __future__ import annotations
 

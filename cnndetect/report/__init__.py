@@ -1,1 +1,1 @@
-"""The report: stored scores in, one self-contained page with its figures and tables out."""
+"""The report: one self-contained HTML page with figures and tables, made from stored scores."""

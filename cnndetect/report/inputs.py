@@ -1,4 +1,4 @@
-"""What every section is built from: the suite, the stored runs, and the standings of its tables, computed once."""
+"""The inputs of all sections, computed once: the suite, the stored runs, and the standings."""
 
 from __future__ import annotations
 

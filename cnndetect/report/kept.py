@@ -1,4 +1,4 @@
-"""What a report keeps for the next one: spectra, heat maps, measures and audits of images that have not changed since.
+"""A cache between reports: spectra, heat maps, measures and audits of unchanged images.
 
 An entry is named by a digest of everything that it was made from: the images' contents, the detector, the options, and the
 source of the code that made it. So nothing is ever out of date, and a folder of entries may be deleted at any time.

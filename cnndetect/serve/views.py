@@ -1,4 +1,4 @@
-"""What can be shown of a score: the picture, the map of where its logit comes from, its spectrum beside that of photographs."""
+"""Pictures behind a score: the image, its heat map, and its spectrum beside that of photographs."""
 
 from __future__ import annotations
 

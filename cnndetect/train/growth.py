@@ -1,4 +1,4 @@
-"""Whether a training set is an earlier one with classes added: the only change of data with which a run may continue, on request."""
+"""Tell whether a training set only gained classes: the one change of data with which a run may continue, on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one training loop of all generators: a step function in, a checkpoint that survives a kill out.
+"""The training loop of all generators: it calls a step function, and writes checkpoints that survive a kill.
 
 Every random number of step k comes from a generator seeded with (seed, k). A resumed run therefore draws
 what the uninterrupted run would have drawn, and no random state needs to be stored.

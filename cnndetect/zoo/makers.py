@@ -1,4 +1,4 @@
-"""What makes the fakes of one family in a suite: a trained generator, or decoders that paint photographs again."""
+"""The makers of one family's fakes in a suite: a trained generator, or decoders that paint photographs again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of generator families: a name in, how to train it and how to make its fakes out.
+"""The registry of generator families: how each is trained, and how it makes its fakes.
 
 A family is either *unconditional* (noise -> image) or a *translation* (photograph -> image). To add one: write
 its file with ``CPU``, ``GPU``, ``Network``, ``train`` and ``translate`` (or ``sample``) and add a line to FAMILIES.

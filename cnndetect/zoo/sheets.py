@@ -1,4 +1,4 @@
-"""Contact sheets: a test set in, one picture with reals above and fakes below out."""
+"""Contact sheets of test sets: reals above, fakes below."""
 
 from __future__ import annotations
 

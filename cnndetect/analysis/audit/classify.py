@@ -1,4 +1,4 @@
-"""The average precision that a small classifier reaches with facts of files, on photographs it has not seen.
+"""How well a small classifier tells real from fake by facts about the files alone, on photographs it has not seen.
 
 Folds are whole photographs; the predictions of all folds are pooled, because a useless classifier scores below chance
 fold by fold. Classes weigh the same, in training and in the figure: chance is 0.5 whatever the counts.

@@ -1,4 +1,4 @@
-"""Pairs of equal or nearly equal pictures: within a class, between classes, against a training folder."""
+"""Find pairs of equal or nearly equal pictures: within a class, between classes, against a training folder."""
 
 from __future__ import annotations
 

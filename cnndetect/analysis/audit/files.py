@@ -1,4 +1,4 @@
-"""Facts of one image file: what its container says, what its pixels are on the whole, their history, and two hashes."""
+"""Facts about one image file: its container, global pixel statistics, traces of earlier processing, and two hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit that every bench run passes through: made once for the images of a test set, stored beside the results."""
+"""The audit that runs with every benchmark: made once per test set and stored beside the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces in the pixels of an earlier JPEG compression, and of an earlier change of size: they survive in a PNG.
+"""Traces of earlier JPEG compression and earlier resizing. They lie in the pixels, so that saving as PNG does not remove them.
 
 A set whose reals were JPEG and whose fakes were not, or whose reals were resized, can be told apart without any trace of a generator,
 although all its files are PNG (Grommelt et al. 2024, Fake or JPEG? Revealing common biases in generated image detection datasets).

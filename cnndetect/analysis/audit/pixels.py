@@ -1,4 +1,4 @@
-"""Global statistics of an image that need no network, and a perceptual hash."""
+"""Global image statistics that need no network, and a perceptual hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audits of a suite, and how they read as text."""
+"""Audit every test set of a suite, and print the audits as text."""
 
 from __future__ import annotations
 

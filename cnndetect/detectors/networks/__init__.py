@@ -1,4 +1,4 @@
-"""Every architecture that a weights file may be of: by name, with what its network does to the image; or told from the state.
+"""The architectures by name. ``architecture_of`` tells one from the names and shapes of a state.
 
 What an architecture does to an image before its first layer (residual, spectrum, contrast, size) is part of its network:
 everything outside gives each of them the same normalised image and takes one logit.

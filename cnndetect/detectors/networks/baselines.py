@@ -1,4 +1,4 @@
-"""Detectors without learning, for the leaderboard: what a trained one must beat before it has shown anything."""
+"""Baselines without learning, for the leaderboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with a first convolution of stride 1 and one logit: normalised images in, one logit per image out."""
+"""EfficientNet-Lite0 with one logit and a first convolution of stride 1."""
 
 from __future__ import annotations
 

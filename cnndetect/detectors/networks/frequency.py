@@ -1,4 +1,4 @@
-"""ResNet-18 with two classes, alone or beside a branch that sees the spectrum; two logits inside, their difference out."""
+"""ResNet-18 with two classes, alone or beside a branch that sees the spectrum. The logit is the difference of the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neighbouring pixel relationships: the residual of 2x2 cells and a shallow trunk; normalised images in, one logit each out."""
+"""Neighbouring pixel relationships (NPR): a shallow residual network on the residual inside 2x2 cells."""
 
 from __future__ import annotations
 

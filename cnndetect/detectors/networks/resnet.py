@@ -1,4 +1,4 @@
-"""The paper's network: normalised images in, one logit per image out."""
+"""ResNet-50 with one logit, the network of the paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ResNeXt-101 32x8d on contrast-equalised images of 299 px; classes (generated, groundtruth) inside, one logit out."""
+"""ResNeXt-101 32x8d on contrast-equalised images of 299 px. The logit is the difference of its two classes."""
 
 from __future__ import annotations
 

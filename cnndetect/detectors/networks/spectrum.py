@@ -1,4 +1,4 @@
-"""The spectrum classifier of Zhang et al. 2019: the logarithm of each channel's spectrum instead of pixels; one logit out."""
+"""The spectrum classifier of Zhang et al. 2019: a ResNet on the log spectrum of each channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large images through a residual network strip by strip: the same logits, in a fraction of the memory.
+"""Run a residual network on large images strip by strip: the same logits in a fraction of the memory.
 
 A convolution of stride and zero padding sees only a few rows around each row it gives. So a stage of the network can be
 run on strips of its input with those rows (the halo) on both sides; what the halo itself gives is cut away, and the rest

@@ -1,4 +1,4 @@
-"""BigGAN: noise and a class in, 128 px image out.
+"""BigGAN: a class-conditional generator of 128 px images.
 
 Source: Brock et al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", ICLR 2019 (arXiv 1809.11096).
 Kept: class-conditional batch norm from a shared embedding joined with a chunk of the noise per block, residual blocks

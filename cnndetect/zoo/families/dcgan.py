@@ -1,4 +1,4 @@
-"""DCGAN: noise in, five transposed convolutions, 128 px image out.
+"""DCGAN: five transposed convolutions from noise to a 128 px image.
 
 Source: Radford et al., "Unsupervised Representation Learning with Deep Convolutional GANs", ICLR 2016 (arXiv 1511.06434).
 Kept: 4x4 transposed convolutions of stride 2, batch norm in both networks, ReLU and tanh in the generator, leaky ReLU

@@ -1,4 +1,4 @@
-"""ProGAN: noise in, 128 px image out, grown from 8 px with fade-in.
+"""ProGAN: a generator of 128 px images, grown from 8 px with fade-in.
 
 Source: Karras et al., "Progressive Growing of GANs", ICLR 2018 (arXiv 1710.10196).
 Kept: nearest-neighbour upsampling + 3x3 convolutions, pixel norm, equalised learning rate, minibatch standard

@@ -1,4 +1,4 @@
-"""SAN: a photograph reduced four times, magnified back by a second-order attention network.
+"""SAN: super-resolution by four with a second-order attention network.
 
 Source: Dai et al., "Second-order Attention Network for Single Image Super-Resolution", CVPR 2019.
 Kept: non-local blocks around the body, groups of residual blocks ending in second-order channel attention (covariance

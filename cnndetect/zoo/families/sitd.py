@@ -1,4 +1,4 @@
-"""SITD: a photograph made into a dark noisy raw exposure, developed back by a U-Net.
+"""SITD: a U-Net that develops dark, noisy raw exposures simulated from photographs.
 
 Source: Chen et al., "Learning to See in the Dark", CVPR 2018 (arXiv 1805.01934).
 Kept: Bayer raw packed to four half-size planes, amplification by 100, U-Net with transposed convolutions and skip

@@ -1,4 +1,4 @@
-"""StarGAN: one generator for all domains, told by a label where to go.
+"""StarGAN: one generator that translates between all domains, conditioned on a label.
 
 Source: Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation",
 CVPR 2018 (arXiv 1711.09020).

@@ -1,4 +1,4 @@
-"""StyleGAN: noise in, a style per layer, 128 px image out, grown from 8 px.
+"""StyleGAN: a generator of 128 px images with a style per layer, grown from 8 px.
 
 Source: Karras et al., "A Style-Based Generator Architecture for GANs", CVPR 2019 (arXiv 1812.04948).
 Kept: mapping network at a hundredth of the learning rate, AdaIN, noise per pixel with learned strength, learned

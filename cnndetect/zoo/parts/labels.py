@@ -1,4 +1,4 @@
-"""Label maps for photographs that nobody has annotated: colour and texture clusters.
+"""Label maps for photographs without annotations: clusters of colour and texture.
 
 A pixel is described by its blurred colour, its local contrast and, weakly, its height in the image; k-means over
 the training photographs gives the classes. They follow sky, foliage, walls and shadow, not named objects.

@@ -1,4 +1,4 @@
-"""Building blocks that more than one generator family uses: tensors in, tensors out."""
+"""Building blocks that several generator families use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Qt binary resource files (.rcc): a file in, its members out.
+"""Read the members of Qt binary resource files (.rcc).
 
 Source: Qt's documented resource format, https://doc.qt.io/qt-6/resources.html (rcc --binary): a header, a tree of
 nodes, UTF-16 names, and data blobs behind a 4-byte length, optionally zlib-compressed.

@@ -1,4 +1,4 @@
-"""Photographs of 256 px for decoders that paint them again: folders of categories in, random crops out.
+"""Random crops of 256 px photographs, read from folders of categories, to train decoders on.
 
 Half of the crops come from the photograph reduced to 128 px, where no JPEG grid is left, half from the photograph at its native size with
 its JPEG history: the decoder must paint both.

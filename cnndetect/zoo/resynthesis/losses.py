@@ -1,4 +1,4 @@
-"""What makes a painted photograph like its photograph, and as sharp: images in [-1, 1] in, scalars out.
+"""Losses that keep a painted photograph close to the original and as sharp. Images are in [-1, 1].
 
 The pixel losses alone give blurred images, and then a detector learns blur instead of the decoder's trace. ``energy_loss`` asks for the
 photograph's local contrast in two high bands, wherever its details lie.

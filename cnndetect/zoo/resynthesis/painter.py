@@ -1,4 +1,4 @@
-"""A trained resynthesiser: photographs in, the same photographs painted again out."""
+"""A trained resynthesiser, which paints photographs again."""
 
 from __future__ import annotations
 
