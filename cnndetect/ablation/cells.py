@@ -40,11 +40,11 @@ OWN = ("data", "out", "name", "seed", "recipe", "classes", "blur_probability", "
 
 @dataclass(frozen=True)
 class Condition:
-    """What the seeds of one row of a table have in common. classes: a number as text, or "all"."""
+    """What the seeds of one row of a table have in common."""
 
     trunk: str
     augmentation: str
-    classes: str
+    classes: str  # a number as text, or "all"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from cnndetect.report.figures.style import DASHES, GRID, Figure, colour_of, pane
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """One run, epoch by epoch. images: seen until the end of the epoch.  accuracy: fractions.  lr: step size of the epoch."""
+    """One run, epoch by epoch."""
 
-    images: Sequence[int]
-    accuracy: Sequence[float]
-    lr: Sequence[float]
+    images: Sequence[int]  # seen until the end of the epoch
+    accuracy: Sequence[float]  # fractions
+    lr: Sequence[float]  # step size of the epoch
 
 
 @styled

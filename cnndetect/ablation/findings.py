@@ -20,21 +20,21 @@ BLURRED = ("san", "deepfake")
 
 @dataclass(frozen=True)
 class Claim:
-    """A sign of a weighted sum of mean APs. weights: condition -> factor.  sets: test sets, none for all but ``without``."""
+    """A sign of a weighted sum of mean APs."""
 
     words: str
-    weights: Mapping[Condition, float]
+    weights: Mapping[Condition, float]  # condition -> factor
     sign: int
-    sets: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()  # test sets, none for all but ``without``
     without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, and what the numbers say. difference: None where something is missing, which ``missing`` names."""
+    """A claim, and what the numbers say."""
 
     claim: Claim
-    difference: Interval | None
+    difference: Interval | None  # None where something is missing, which ``missing`` names
     seeds: tuple[int, ...]
     missing: str = ""
 

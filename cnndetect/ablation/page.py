@@ -36,18 +36,15 @@ SOURCE = "paper"  # of the reported rows
 
 @dataclass(frozen=True)
 class PageOptions:
-    """results: what the grid's scores were written to, or --pack of it.  runs: what the grid wrote; renews the summaries.
+    """What the page is made from, and where it goes."""
 
-    pack: an archive to keep the results in.  suite: needed where the results are of several.  draws: of the bootstrap.
-    """
-
-    results: Path
-    runs: Path | None = None
-    pack: Path | None = None
+    results: Path  # where the scores of the grid were written, or --pack of it
+    runs: Path | None = None  # the runs of the grid; they renew the summaries
+    pack: Path | None = None  # an archive to keep the results in
     summaries: Path = ROOT / "benchmarks" / "campaigns" / "grid"
     out: Path = ROOT / "docs" / "results.md"
     reported: Path | None = None
-    suite: str | None = None
+    suite: str | None = None  # needed where the results are of several
     protocol: str = "nocrop"
     draws: int = DRAWS
 

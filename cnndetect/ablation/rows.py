@@ -35,7 +35,7 @@ class CellNote(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run. images: of the training split, real and fake.  log: column -> one value per epoch; images counts those seen."""
+    """One run."""
 
     name: str
     command: str
@@ -43,7 +43,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     arch: str
     initialisation: str
     class_names: list[str]
-    images: int
+    images: int  # of the training split, real and fake
     validation_images: int
     epochs: int
     best_epoch: int | None
@@ -54,7 +54,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     device: str
     weights_sha256: str | None
     data_fingerprint: str
-    log: dict[str, list[float]]
+    log: dict[str, list[float]]  # column -> one value per epoch; images counts those seen
 
     def save(self, path: Path) -> None:
         """Write whole or not at all, a line per field."""
@@ -64,21 +64,21 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over seeds. mean: with its 95 % interval over photographs.  sd, low, high: over seeds; sd is NaN for one."""
+    """A figure over seeds."""
 
-    mean: Interval
-    sd: float
+    mean: Interval  # with its 95 % interval over photographs
+    sd: float  # sd, low, high: over seeds; sd is NaN for one
     low: float
     high: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """The seeds of one condition. aps: of every seed, all on the same photographs."""
+    """The seeds of one condition."""
 
     condition: Condition
     seeds: tuple[int, ...]
-    aps: tuple[Jackknife, ...]
+    aps: tuple[Jackknife, ...]  # of every seed, all on the same photographs
 
     @property
     def values(self) -> np.ndarray:
@@ -104,14 +104,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows by condition. left_out: cell -> why it is in no row."""
+    """Rows by condition."""
 
     suite: str
     protocol: str
     test_sets: tuple[str, ...]
     rows: dict[Condition, Row]
     summaries: dict[str, Summary]
-    left_out: dict[str, str]
+    left_out: dict[str, str]  # cell -> why it is in no row
 
     @property
     def trunks(self) -> list[str]:

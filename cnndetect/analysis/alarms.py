@@ -27,7 +27,7 @@ from cnndetect.scoring.scores import Scores, read_scores
 
 @dataclass(frozen=True)
 class Alarms:
-    """called_fake: of the photographs; failed ones are among them.  low, high: Wilson's 95 % interval over photographs."""
+    """How many real photographs a detector calls fake under one degradation."""
 
     detector: str
     degradation: str
@@ -35,8 +35,8 @@ class Alarms:
     photographs: int
     failed: int
     threshold_logit: float
-    called_fake: float
-    low: float
+    called_fake: float  # share of the photographs; failed ones count
+    low: float  # low and high: Wilson's 95 % interval over photographs
     high: float
 
 

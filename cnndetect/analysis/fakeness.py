@@ -34,21 +34,21 @@ LEAST_PX = 32
 
 @dataclass(frozen=True)
 class Ranked:
-    """One image in its class. place: 0 is the least fake.  path: where the file lies.  label: 0 real, 1 fake."""
+    """One image in its class."""
 
-    place: int
+    place: int  # 0 is the least fake
     relative: str
-    path: Path
-    label: int
+    path: Path  # where the file lies
+    label: int  # 0 real, 1 fake
     logit: float
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation of the logit with a measure, within one class. label: 0 real, 1 fake."""
+    """Spearman's rank correlation of the logit with a measure, within one class."""
 
     measure: str
-    label: int
+    label: int  # 0 real, 1 fake
     rho: Interval
     count: int
 

@@ -35,38 +35,30 @@ Runs = Mapping[str, Mapping[str, Scores]]
 
 @dataclass(frozen=True)
 class Point:
-    """One detector under one degradation. ap: mean over test sets.
-
-    real_shift, fake_shift: median change of the logit, image by image.  gap: fake_shift minus real_shift; below 0 the
-    classes come closer.  reals_above, fakes_above: shares above the frozen threshold (0 where there is none).
-    resized: the detector saw another number of pixels.  reading: which classes moved, in words.
-    """
+    """One detector under one degradation."""
 
     degradation: str
-    ap: Interval
-    real_shift: Interval
+    ap: Interval  # mean over test sets
+    real_shift: Interval  # real_shift, fake_shift: median change of the logit, image by image
     fake_shift: Interval
-    gap: Interval
-    reals_above: float
+    gap: Interval  # fake_shift minus real_shift; below 0 the classes come closer
+    reals_above: float  # reals_above, fakes_above: shares above the frozen threshold (0 where there is none)
     fakes_above: float
     n_failed: int
-    resized: bool
-    reading: str
+    resized: bool  # the detector saw another number of pixels
+    reading: str  # which classes moved, in words
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """One detector under all its degradations. overall: over all test sets.  by_set: the same for each alone.
-
-    spread: robust deviation of the clean logits (1.4826 median absolute deviation), the yardstick of the shifts.
-    """
+    """One detector under all its degradations."""
 
     detector: str
     suite: str
     protocol: str
-    spread: float
-    overall: tuple[Point, ...]
-    by_set: dict[str, tuple[Point, ...]]
+    spread: float  # robust deviation of the clean logits (1.4826 median absolute deviation), the yardstick of the shifts
+    overall: tuple[Point, ...]  # over all test sets
+    by_set: dict[str, tuple[Point, ...]]  # the same for each alone
 
     def curve(self, names: Sequence[str], *, test_set: str | None = None) -> list[Point]:
         """The points of these degradations, in this order; those that were not run are left out."""

@@ -32,15 +32,14 @@ _FACTOR, _DEVIATIONS = 1.25, 6.0
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Mean magnitude over the images of one class. magnitude: [S, S], zero frequency at [S // 2, S // 2].
+    """Mean magnitude over the images of one class.
 
     Scaled so that white noise of deviation d (in grey levels) has magnitude d in the root mean square, at every size.
-    windowed: the same of residuals under a Hann window, whose borders leave no cross; peaks are looked for in it. None where it
-    was not made.
     """
 
-    magnitude: np.ndarray
+    magnitude: np.ndarray  # [S, S], zero frequency at [S // 2, S // 2]
     count: int
+    # the same of residuals under a Hann window, whose borders leave no cross; peaks are looked for in it. None where it was not made
     windowed: np.ndarray | None = None
 
     @property
@@ -51,11 +50,11 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Peak:
-    """A bin that stands out. down, right: frequency in cycles a pixel, in the half plane down >= 0.  factor: over what is around it."""
+    """A bin that stands out."""
 
-    down: float
+    down: float  # down, right: frequency in cycles a pixel, in the half plane down >= 0
     right: float
-    factor: float
+    factor: float  # over what is around it
 
 
 def residual(array: np.ndarray) -> np.ndarray:

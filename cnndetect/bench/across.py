@@ -55,21 +55,21 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Group:
-    """Detectors that may be ranked together. lines: best first, then those without a rank by name."""
+    """Detectors that may be ranked together."""
 
     progan_only: bool
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...]  # best first, then those without a rank by name
     agreements: tuple[Agreement, ...]
 
 
 @dataclass(frozen=True)
 class Across:
-    """The whole table. families: suite -> its test sets, those that any detector has."""
+    """The whole table."""
 
     suites: tuple[str, ...]
     protocol: str
     degradation: str
-    families: dict[str, tuple[str, ...]]
+    families: dict[str, tuple[str, ...]]  # suite -> its test sets, those that any detector has
     groups: tuple[Group, ...]
 
 

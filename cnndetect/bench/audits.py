@@ -36,10 +36,10 @@ SHORTCUTS = f"{MARK} Real and fake are told apart without a look for a generator
 
 @dataclass(frozen=True)
 class Shortcut:
-    """What tells real from fake in a test set without a look for a generator. ap: classes balanced, so that chance is 0.5."""
+    """What tells real from fake in a test set without a look for a generator."""
 
     name: str
-    ap: Interval
+    ap: Interval  # classes balanced, so that chance is 0.5
 
     def __str__(self) -> str:
         return f"{WORDS[self.name]} alone: AP {percent(self.ap)}"

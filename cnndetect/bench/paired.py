@@ -24,22 +24,22 @@ MANY_PAIRS = 4
 
 @dataclass(frozen=True)
 class Contestant:
-    """One detector on the test sets of a suite. aps: without each photograph, in the order of ``test_sets``."""
+    """One detector on the test sets of a suite."""
 
     detector: str
     test_sets: tuple[str, ...]
-    aps: Jackknife
+    aps: Jackknife  # without each photograph, in the order of ``test_sets``
     weights_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """AP of detector a minus that of b, as fractions. macro: of the means over test sets.  by_set: of each test set."""
+    """AP of detector a minus that of b, as fractions."""
 
     a: str
     b: str
-    macro: Interval
-    by_set: dict[str, Interval]
+    macro: Interval  # of the means over test sets
+    by_set: dict[str, Interval]  # of each test set
 
     @property
     def distinguishable(self) -> bool:
@@ -49,14 +49,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Paired:
-    """All pairs of one condition, the better detector first. incomplete: detector -> test sets that it lacks; left out."""
+    """All pairs of one condition, the better detector first."""
 
     suite: str
     protocol: str
     degradation: str
     draws: int
     comparisons: tuple[Comparison, ...]
-    incomplete: dict[str, tuple[str, ...]]
+    incomplete: dict[str, tuple[str, ...]]  # detector -> test sets that it lacks; left out
 
 
 def compare(a: Contestant, b: Contestant) -> Comparison:

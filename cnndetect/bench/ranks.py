@@ -18,17 +18,18 @@ COLUMNS = ("detector", "suite", "protocol", "degradation", "families", "macro_ap
 
 @dataclass(frozen=True)
 class Ranked:
-    """A detector under a condition. families: how many the mean is over.  macro_ap: fraction.  rank: 1 is best.
+    """A detector under a condition.
 
-    Only detectors with every family of the condition are ranked.  macro_ap_diff, rank_diff: against the base, among the
-    detectors of both; rank_diff > 0 is places gained.  None where the base lacks the detector.
+    Only detectors with every family of the condition are ranked.
     """
 
     detector: str
     condition: Condition
-    families: int
-    macro_ap: float
-    rank: float
+    families: int  # how many the mean is over
+    macro_ap: float  # fraction
+    rank: float  # 1 is best
+    # macro_ap_diff, rank_diff: against the base, among the detectors of both; rank_diff > 0 is places gained. None where the base lacks the
+    # detector
     macro_ap_diff: float | None
     rank_diff: float | None
 

@@ -36,7 +36,7 @@ checkpoint on test sets of the same counts, by this package; **bold** differs by
 
 
 class ReportedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One published row. values: test set -> fraction.  mean: as printed, a fraction.  weights: name in OFFICIAL."""
+    """One published row."""
 
     detector: str
     data: str
@@ -44,9 +44,9 @@ class ReportedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metric: str
     source: str
     verified: bool
-    values: Mapping[str, float]
-    weights: str | None = None
-    mean: float | None = None
+    values: Mapping[str, float]  # test set -> fraction
+    weights: str | None = None  # name in OFFICIAL
+    mean: float | None = None  # as printed, a fraction
     note: str = ""
 
 
@@ -64,9 +64,9 @@ class ReportedMean(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. sources: key -> title and url."""
+    """The whole file."""
 
-    sources: Mapping[str, Mapping[str, str]]
+    sources: Mapping[str, Mapping[str, str]]  # key -> title and url
     rows: tuple[ReportedRow, ...]
     means: tuple[ReportedMean, ...]
 

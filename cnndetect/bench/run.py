@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. limit: images per class, None for all; draws: 0 for no intervals; seed: of degradations."""
+    """How to run."""
 
     protocol: str = "nocrop"
     degradation: str = "none"
-    limit: int | None = None
+    limit: int | None = None  # images per class, None for all
     batch_size: int = 32
-    draws: int = 2000
-    seed: int = 0
+    draws: int = 2000  # 0 for no intervals
+    seed: int = 0  # of degradations
     rerun: bool = False
 
     def __post_init__(self) -> None:

@@ -62,11 +62,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class Standings:
-    """complete: best first.  incomplete: detector -> families it lacks; it has no mean and no rank."""
+    """Detectors in order under one condition."""
 
     families: tuple[str, ...]
-    complete: tuple[Standing, ...]
-    incomplete: dict[str, tuple[str, ...]]
+    complete: tuple[Standing, ...]  # best first
+    incomplete: dict[str, tuple[str, ...]]  # detector -> families it lacks; it has no mean and no rank
 
     @property
     def detectors(self) -> tuple[str, ...]:

@@ -69,10 +69,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Run:
-    """One detector on one test set under one condition. path: of its result; its scores lie beside it."""
+    """One detector on one test set under one condition."""
 
     result: Result
-    path: Path
+    path: Path  # of its result; its scores lie beside it
 
     @property
     def condition(self) -> Condition:

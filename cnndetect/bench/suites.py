@@ -26,16 +26,12 @@ PUBLIC, PUBLIC_VERSION = "public", 1
 
 @dataclass(frozen=True)
 class TestSet:
-    """One generator's images. root: a folder in the official layout, with or without classes.
-
-    place: sub-folder of its results, "" where the name alone tells them apart.  official: its name in the catalogue of
-    released data, None for all others.
-    """
+    """One generator's images."""
 
     name: str
-    root: Path
-    place: str = ""
-    official: str | None = None
+    root: Path  # a folder in the official layout, with or without classes
+    place: str = ""  # sub-folder of its results, "" where the name alone tells them apart
+    official: str | None = None  # its name in the catalogue of released data, None for all others
 
     __test__ = False  # not a test for pytest
 

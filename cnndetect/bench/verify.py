@@ -36,11 +36,11 @@ LOGITS = 1e-3
 
 @dataclass(frozen=True)
 class Verified:
-    """files: how many results were read.  problems, notes: one line each; a row with a problem should not be merged."""
+    """What was found in submitted results. A row with a problem should not be merged."""
 
-    files: int
-    problems: tuple[str, ...]
-    notes: tuple[str, ...]
+    files: int  # results that were read
+    problems: tuple[str, ...]  # one line each
+    notes: tuple[str, ...]  # likewise
 
 
 def verify(roots: Iterable[str | Path], *, rescore: int = 0) -> Verified:

@@ -27,11 +27,11 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Row:
-    """An image and what became of it. label: real or fake by the threshold, None without one, or for a failed image."""
+    """An image and what became of it."""
 
     name: str
     scored: Scored
-    label: str | None
+    label: str | None  # real or fake by the threshold, None without one, or for a failed image
 
 
 @click.command(

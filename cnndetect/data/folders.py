@@ -42,15 +42,12 @@ UNREADABLE = "unreadable"
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: where it lies, 0 real or 1 fake, its name inside the set, and the photograph it comes from.
-
-    cluster: the photograph's name where the file's name tells it, else ``relative``: an image of its own.
-    """
+    """One image: where it lies, 0 real or 1 fake, its name inside the set, and the photograph it comes from."""
 
     path: Path
     label: int
     relative: str
-    cluster: str
+    cluster: str  # the photograph's name where the file's name tells it, else ``relative``: an image of its own
 
 
 def scan(root: str | Path) -> tuple[Sample, ...]:

@@ -30,29 +30,29 @@ class Engine:
 
 @dataclass(frozen=True)
 class Detector:
-    """A network ready to score.
-
-    network: [N, 3, H, W] normalised float32 -> [N] (or [N, 1]) logits, higher is more fake.  A Module is put on the device
-    and into evaluation mode, and stays so.
-    threshold_logit: chosen on validation and frozen, None where unknown.  weights_sha256: None where there is no file.
-    progan_only: whether it was trained on ProGAN images alone; only such detectors enter the main table.
-    identity: what proves in another run that this is the same detector, weights_sha256 by default. Without one, nothing
-    that was scored before is trusted.
-    temperature: fitted on validation and frozen (calibration.py), None where unknown.
-    engine: computes the logits instead of the network; None for the network itself. Maps, features and training use the network.
-    """
+    """A network ready to score."""
 
     name: str
     network: Callable[[Tensor], Tensor]
+    """[N, 3, H, W] normalised float32 -> [N] (or [N, 1]) logits, higher is more fake. A Module is put into evaluation mode and stays so."""
     protocol: str = "nocrop"
+    """How images are cut: a name of transforms.preprocess.PROTOCOLS."""
     threshold_logit: float | None = None
+    """Fitted on validation images and frozen; None where unknown."""
     weights_sha256: str | None = None
+    """None where there is no file."""
     progan_only: bool | None = None
+    """Whether it was trained on ProGAN images alone; only such detectors enter the main table."""
     device: str = "cpu"
+    """Where the network runs."""
     record: dict[str, Any] = field(default_factory=dict)
+    """What is known of its weights, for cards and tables."""
     identity: str | None = None
+    """Proves in another run that this is the same detector; weights_sha256 by default. Without one, no stored score is trusted."""
     temperature: float | None = None
+    """Fitted on validation images and frozen (calibration.py); None where unknown."""
     engine: Engine | None = field(default=None, compare=False)
+    """Computes the logits instead of the network; None for the network itself. Maps, features and training use the network."""
 
     @property
     def backend(self) -> str:

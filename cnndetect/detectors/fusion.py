@@ -21,11 +21,11 @@ from cnndetect.files import read_record, write_json
 
 @dataclass(frozen=True)
 class Member:
-    """One detector of a sum. detector: a registered name, or a weights file relative to the JSON file.  weight: per logit."""
+    """One detector of a sum."""
 
-    detector: str
+    detector: str  # a registered name, or a weights file relative to the JSON file
     weights_sha256: str
-    weight: float
+    weight: float  # per logit
 
 
 @dataclass(frozen=True)

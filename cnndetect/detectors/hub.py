@@ -46,10 +46,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True)
 class Saved:
-    """A checked folder. record: of its detector.  weights: path of the file that the record names."""
+    """A checked folder."""
 
-    record: WeightsRecord
-    weights: Path
+    record: WeightsRecord  # of its detector
+    weights: Path  # path of the file that the record names
 
 
 def is_saved(text: str) -> bool:

@@ -35,18 +35,15 @@ _RECIPE = "ResNet-50 from ImageNet; blur (sigma 0 to 3 px) and, independently, J
 
 @dataclass(frozen=True)
 class OfficialRecord:
-    """An official checkpoint. size: bytes.  sha256, md5: of the .pth, None where nobody has told it.
-
-    proof: who says so; the authors publish no checksums.
-    """
+    """An official checkpoint."""
 
     name: str
     file: str
     urls: tuple[str, ...]
-    size: int | None
-    sha256: str | None
+    size: int | None  # bytes
+    sha256: str | None  # sha256, md5: of the .pth, None where nobody has told it
     md5: str | None
-    proof: str
+    proof: str  # who says so; the authors publish no checksums
     recipe: str
     training_data: str = _TRAINING
     protocol: str = "nocrop"

@@ -18,15 +18,15 @@ from cnndetect.transforms.conditions import CONDITIONS
 
 @dataclass(frozen=True)
 class Candidate:
-    """A detector on validation images. by_condition: name -> (AP, AUC).  by_class: class folder -> AUC of the first condition."""
+    """A detector on validation images."""
 
     name: str
     weights_sha256: str | None
     images: int
     mean_ap: float
     mean_auc: float
-    by_condition: dict[str, tuple[float, float]]
-    by_class: dict[str, float]
+    by_condition: dict[str, tuple[float, float]]  # name -> (AP, AUC)
+    by_class: dict[str, float]  # class folder -> AUC of the first condition
 
 
 def compare_detectors(

@@ -31,11 +31,11 @@ BATCH_SIZE = 16
 
 @dataclass(frozen=True)
 class ValidationLogits:
-    """What a detector says of a validation set. labels: [N] of 0/1.  logits: [N].  origin: of what and by whom."""
+    """What a detector says of a validation set."""
 
-    labels: np.ndarray
-    logits: np.ndarray
-    origin: dict[str, Any]
+    labels: np.ndarray  # [N] of 0/1
+    logits: np.ndarray  # [N]
+    origin: dict[str, Any]  # of what and by whom
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""

@@ -40,13 +40,13 @@ class _Index(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Packed:
-    """One file of a pack. sha256: of these bytes.  source_sha256: of the file that they were made from, with the same pixels."""
+    """One file of a pack."""
 
     file: Path
     offset: int
     size: int
-    sha256: str
-    source_sha256: str
+    sha256: str  # of these bytes
+    source_sha256: str  # of the file that they were made from, with the same pixels
 
     def read(self) -> bytes:
         with self.file.open("rb") as file:

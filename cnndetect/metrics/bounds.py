@@ -35,12 +35,12 @@ _NONE = (float("nan"), float("nan"))
 
 @dataclass(frozen=True)
 class Spread:
-    """error: standard error.  freedom: its degrees of freedom.  shift: of both bounds for skewness, in standard errors."""
+    """How far a figure spreads over photographs."""
 
-    error: float
-    freedom: float
-    quantile: float
-    shift: float
+    error: float  # standard error
+    freedom: float  # its degrees of freedom
+    quantile: float  # of Student's t
+    shift: float  # of both bounds for skewness, in standard errors
 
 
 def spread(changes: np.ndarray) -> Spread:

@@ -20,11 +20,11 @@ GROUPS = 500
 
 @dataclass(frozen=True)
 class SetScores:
-    """Scores of one test set. clusters: [N] names; images of equal names, in one set or several, are one photograph."""
+    """Scores of one test set."""
 
     labels: np.ndarray
     logits: np.ndarray
-    clusters: np.ndarray
+    clusters: np.ndarray  # [N] names; images of equal names, in one set or several, are one photograph
 
 
 class Deletions:

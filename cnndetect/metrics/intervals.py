@@ -120,16 +120,12 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
 
 @dataclass(frozen=True)
 class Jackknife:
-    """AP of several test sets, and what each loses without each group of photographs.
+    """AP of several test sets, and what each loses without each group of photographs."""
 
-    values: [S].  changes: [K, S], NaN where a group does not reach into a set.  counts: [S] photographs of the smaller class.
-    fakes: [S] share of fakes.  Rows of two detectors on the same images are of the same photographs.
-    """
-
-    values: np.ndarray
-    changes: np.ndarray
-    counts: np.ndarray
-    fakes: np.ndarray
+    values: np.ndarray  # [S]
+    changes: np.ndarray  # [K, S], NaN where a group does not reach into a set
+    counts: np.ndarray  # [S] photographs of the smaller class
+    fakes: np.ndarray  # [S] share of fakes. Rows of two detectors on the same images are of the same photographs
 
     @property
     def macro(self) -> Interval:

@@ -18,20 +18,15 @@ ECE_BINS = 15
 
 @dataclass(frozen=True)
 class Ranking:
-    """Scores sorted once, so that every resampling is a pass over integer weights.
+    """Scores sorted once, so that every resampling is a pass over integer weights."""
 
-    order: [N] positions, logits descending.  fake: [N] of 0/1, sorted.  ends: last position of every run of equal logits,
-    None where all differ.  cuts: [T] those logits with the sign turned, ascending.  residual: [N] sigmoid minus label.
-    bins: first position of every calibration bin that is not empty.
-    """
-
-    order: np.ndarray
+    order: np.ndarray  # [N] positions, logits descending
     logits: np.ndarray
-    fake: np.ndarray
-    ends: np.ndarray | None
-    cuts: np.ndarray
-    residual: np.ndarray
-    bins: np.ndarray
+    fake: np.ndarray  # [N] of 0/1, sorted
+    ends: np.ndarray | None  # last position of every run of equal logits, None where all differ
+    cuts: np.ndarray  # [T] those logits with the sign turned, ascending
+    residual: np.ndarray  # [N] sigmoid minus label
+    bins: np.ndarray  # first position of every calibration bin that is not empty
 
 
 @dataclass(frozen=True)

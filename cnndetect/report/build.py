@@ -52,23 +52,23 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What was written. page: the HTML file.  files: every other file.  missing, failed: anchor -> why, of sections without content."""
+    """What was written."""
 
-    page: Path
-    files: tuple[Path, ...]
-    missing: dict[str, str]
+    page: Path  # the HTML file
+    files: tuple[Path, ...]  # every other file
+    missing: dict[str, str]  # missing, failed: anchor -> why, of sections without content
     failed: dict[str, str]
     seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A section without its figures, and what became of them. failed: why it could not be built, else None."""
+    """A section without its figures, and what became of them."""
 
     section: Section
     svgs: dict[str, str]
     files: list[Path]
-    failed: str | None
+    failed: str | None  # why it could not be built, else None
     seconds: float
 
 

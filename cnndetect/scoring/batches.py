@@ -32,12 +32,12 @@ Known = Mapping[tuple[Path, str], float]
 
 @dataclass(frozen=True)
 class Conditions:
-    """How images reach the detector. seed: of random degradations; each image's own stream is (seed, its name)."""
+    """How images reach the detector."""
 
     protocol: str = "nocrop"
     degradation: str = "none"
     batch_size: int = 32
-    seed: int = 0
+    seed: int = 0  # of random degradations; each image's own stream is (seed, its name)
 
 
 def score_set(

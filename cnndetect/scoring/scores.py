@@ -18,15 +18,12 @@ from cnndetect.scoring.provenance import Provenance
 
 @dataclass(frozen=True)
 class Scores:
-    """Logits of one detector on one test set under one protocol and degradation.
+    """Logits of one detector on one test set under one protocol and degradation."""
 
-    paths, clusters, errors: [N] str.  labels: [N] int8.  logits: [N] float64, NaN where failed.
-    """
-
-    paths: np.ndarray
+    paths: np.ndarray  # paths, clusters, errors: [N] str
     clusters: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
+    labels: np.ndarray  # [N] int8
+    logits: np.ndarray  # [N] float64, NaN where failed
     errors: np.ndarray
     provenance: Provenance
 

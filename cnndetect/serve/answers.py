@@ -17,13 +17,13 @@ class Band(Struct, frozen=True):
 
 
 class Used(Struct, frozen=True):
-    """The detector that answered. band: None where it has no threshold."""
+    """The detector that answered."""
 
     name: str
     title: str | None
     weights_sha256: str | None
     protocol: str
-    band: Band | None
+    band: Band | None  # None where it has no threshold
 
 
 class Piece(Struct, frozen=True):
@@ -36,29 +36,25 @@ class Piece(Struct, frozen=True):
 
 
 class Score(Struct, frozen=True):
-    """One picture. fakeness: sigmoid of the logit; it ranks.  calibrated: by the frozen threshold and temperature, where there are any.
-
-    piece: what was scored of a picture with more pixels than the server takes, None for a whole picture.
-    verdict: None for a detector without a threshold.  meaning: what that says, in a sentence or two.
-    """
+    """One picture."""
 
     name: str
     width: int
     height: int
-    piece: Piece | None
+    piece: Piece | None  # what was scored of a picture with more pixels than the server takes, None for a whole picture
     logit: float
-    fakeness: float
-    calibrated: float | None
-    verdict: Verdict | None
-    meaning: str
+    fakeness: float  # sigmoid of the logit; it ranks
+    calibrated: float | None  # by the frozen threshold and temperature, where there are any
+    verdict: Verdict | None  # None for a detector without a threshold
+    meaning: str  # what that says, in a sentence or two
 
 
 class Failure(Struct, frozen=True):
-    """One picture of a batch that has no score. error: a word for programs.  message: what was given, what was expected."""
+    """One picture of a batch that has no score."""
 
     name: str
-    error: str
-    message: str
+    error: str  # a word for programs
+    message: str  # what was given, what was expected
 
 
 class ScoreAnswer(Struct, frozen=True):
@@ -77,64 +73,62 @@ class BatchAnswer(Struct, frozen=True):
 
 
 class Heat(Struct, frozen=True):
-    """Where the logit comes from. layer: PNG with transparency as a data URI.  low, high: the map's extremes, in logits.
+    """Where the logit comes from."""
 
-    method: "cam", the mean of the map is the logit; "occlusion", the fall of the logit where a square is covered.
-    """
-
-    layer: str
+    layer: str  # PNG with transparency as a data URI
+    # "cam", the mean of the map is the logit; "occlusion", the fall of the logit where a square is covered
     method: Literal["cam", "occlusion"]
-    low: float
+    low: float  # low, high: the map's extremes, in logits
     high: float
     words: str
 
 
 class Profile(Struct, frozen=True):
-    """Mean log magnitude over circles of equal frequency. frequency: cycles a pixel."""
+    """Mean log magnitude over circles of equal frequency."""
 
-    frequency: list[float]
+    frequency: list[float]  # cycles a pixel
     picture: list[float]
     photographs: list[float] | None
 
 
 class Spectrum(Struct, frozen=True):
-    """Spectra after a high-pass filter, PNG data URIs on one scale. photographs: their mean, None where no suite is installed."""
+    """Spectra after a high-pass filter, PNG data URIs on one scale."""
 
     side_px: int
     squares: int
     picture: str
-    photographs: str | None
+    photographs: str | None  # their mean, None where no suite is installed
     photographs_count: int
     profile: Profile
 
 
 class ExamineAnswer(Struct, frozen=True):
-    """A score with what can be shown of it. preview: the scored piece, reduced for the screen.  notes: what could not be made, and why."""
+    """A score with what can be shown of it."""
 
     detector: Used
     image: Score
-    preview: str
+    preview: str  # the scored piece, reduced for the screen
     heat: Heat | None
     spectrum: Spectrum | None
-    notes: list[str]
+    notes: list[str]  # what could not be made, and why
 
 
 class Redelivered(Struct, frozen=True):
-    """The score after one kind of re-delivery. name: of the degradation.  change: of the logit."""
+    """The score after one kind of re-delivery."""
 
-    name: str
+    name: str  # of the degradation
     words: str
     logit: float
     fakeness: float
-    change: float
+    change: float  # of the logit
     verdict: Verdict | None
 
 
 class RedeliveryAnswer(Struct, frozen=True):
-    """What re-delivery does to a score; the first row is the picture as it is. piece: as in Score."""
+    """What re-delivery does to a score; the first row is the picture as it is."""
 
     detector: Used
-    piece: Piece | None
+    piece: Piece | None  # as in Score
     rows: list[Redelivered]
 
 
@@ -153,11 +147,11 @@ class DetectorsAnswer(Struct, frozen=True):
 
 
 class ExampleRow(Struct, frozen=True):
-    """A bundled picture. url: where its file is.  words: what it is."""
+    """A bundled picture."""
 
-    url: str
+    url: str  # where its file is
     name: str
-    words: str
+    words: str  # what it is
 
 
 class ExamplesAnswer(Struct, frozen=True):
@@ -167,17 +161,17 @@ class ExamplesAnswer(Struct, frozen=True):
 
 
 class HealthAnswer(Struct, frozen=True):
-    """The server is up. busy: requests that have a place.  places: how many there are."""
+    """The server is up."""
 
     status: Literal["ok"]
     version: str
     detector: str
-    busy: int
-    places: int
+    busy: int  # requests that have a place
+    places: int  # how many there are
 
 
 class ErrorAnswer(Struct, frozen=True):
-    """Why a request was refused. error: a word for programs.  message: a sentence for people."""
+    """Why a request was refused."""
 
-    error: str
-    message: str
+    error: str  # a word for programs
+    message: str  # a sentence for people

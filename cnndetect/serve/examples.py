@@ -19,11 +19,11 @@ FAMILIES, PHOTOGRAPHS = 4, 2
 
 @dataclass(frozen=True)
 class Example:
-    """name: of the file, for the sheet.  words: what it is.  content, media_type: the file as it is stored."""
+    """One picture to try the page with."""
 
-    name: str
-    words: str
-    content: bytes
+    name: str  # of the file
+    words: str  # what it is
+    content: bytes  # the file as it is stored
     media_type: str
 
 

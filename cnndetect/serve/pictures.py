@@ -46,13 +46,13 @@ MEANINGS: dict[str | None, str] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """array: uint8 [H, W, 3], the piece that is looked at.  width, height: of the whole upright picture.  piece: None for all of it."""
+    """A decoded upload."""
 
     name: str
-    array: np.ndarray
-    width: int
-    height: int
-    piece: Piece | None
+    array: np.ndarray  # uint8 [H, W, 3], the piece that is looked at
+    width: int  # of the whole upright picture
+    height: int  # likewise
+    piece: Piece | None  # None for all of it
 
 
 def open_picture(upload: Upload, limits: Limits) -> Picture:

@@ -23,9 +23,9 @@ _RAW_TYPES = ("application/octet-stream", "application/x-www-form-urlencoded")  
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it came. name: what the sender calls it, cut to NAME_LENGTH."""
+    """A file as it came."""
 
-    name: str
+    name: str  # what the sender calls it, cut to NAME_LENGTH
     content: bytes
 
 

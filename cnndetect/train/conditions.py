@@ -26,13 +26,10 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class ConditionsValidation(Validation):
-    """``ap`` and ``auc`` are means over the conditions; accuracy, loss and threshold are of all of them together.
-
-    by_condition: name -> (AP, AUC).
-    """
+    """``ap`` and ``auc`` are means over the conditions; accuracy, loss and threshold are of all of them together."""
 
     auc: float = float("nan")
-    by_condition: dict[str, tuple[float, float]] = field(default_factory=dict)
+    by_condition: dict[str, tuple[float, float]] = field(default_factory=dict)  # name -> (AP, AUC)
 
     @property
     def rank(self) -> tuple[float, float, float]:

@@ -62,11 +62,11 @@ HELP = {
 
 @dataclass(frozen=True)
 class Flag:
-    """A field of TrainConfig, or of the record in its field ``inside``. kind: the annotation."""
+    """A field of TrainConfig, or of the record in its field ``inside``."""
 
     name: str
     inside: str
-    kind: Any
+    kind: Any  # the annotation
     default: Any
 
     @property

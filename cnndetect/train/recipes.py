@@ -20,12 +20,12 @@ from cnndetect.transforms.pairs import PairConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """An augmentation and fields of TrainConfig. differences: to the published recipe, for the record of a run."""
+    """An augmentation and fields of TrainConfig."""
 
     augment: AugmentConfig = AugmentConfig()
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: str = "Wang et al. 2020, CNN-generated images are surprisingly easy to spot... for now"
-    differences: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()  # to the published recipe, for the record of a run
 
 
 _WANG = {

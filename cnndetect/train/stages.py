@@ -20,11 +20,11 @@ OPTIMIZERS = ("adam", "sgd")
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs before the whole network is trained. trained: names of the only sub-modules that move, such as ("layer4", "fc")."""
+    """Epochs before the whole network is trained."""
 
     epochs: int
     lr: float
-    trained: tuple[str, ...]
+    trained: tuple[str, ...]  # names of the only sub-modules that move, such as ("layer4", "fc")
     optimizer: str = "sgd"
 
     def __post_init__(self) -> None:

@@ -32,21 +32,18 @@ _ROUNDING = {"even": round, "down": int}
 class Input:
     """What happens to an 8-bit RGB image before the first layer of a detector.
 
-    resize: None (native size), one number (the short side; the other keeps the ratio) or (height, width).
-    crop: side of the middle square, zeros around a smaller image; None leaves the image whole.
-    rounding: of half a pixel in the crop: "even" as torchvision, "down" as albumentations.
-    mean, std: of the channels after division by 255; (0, 0, 0) and (1, 1, 1) leave [0, 1].
-
     >>> Input(resize=256, crop=224)(np.zeros((300, 400, 3), np.uint8)).shape
     torch.Size([3, 224, 224])
     """
 
+    # None (native size), one number (the short side; the other keeps the ratio) or (height, width)
     resize: int | tuple[int, int] | None = None
-    crop: int | None = None
+    crop: int | None = None  # side of the middle square, zeros around a smaller image; None leaves the image whole
+    # mean, std: of the channels after division by 255; (0, 0, 0) and (1, 1, 1) leave [0, 1]
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     resampling: str = "bilinear"
-    rounding: str = "even"
+    rounding: str = "even"  # of half a pixel in the crop: "even" as torchvision, "down" as albumentations
 
     def __post_init__(self) -> None:
         sides = [self.resize] if isinstance(self.resize, int) else list(self.resize or ())

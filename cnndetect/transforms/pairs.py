@@ -22,22 +22,17 @@ from cnndetect.transforms.retouch import match_spectrum, retouch
 
 @dataclass(frozen=True)
 class PairConfig:
-    """What a pair goes through beside AugmentConfig's blur, compression, crop and flip.
+    """What a pair goes through beside AugmentConfig's blur, compression, crop and flip."""
 
-    mix_probability: share of the fakes that are mixed with their photograph, whose weight is U[0, mix_weight].
-    rotate: by 0, 90, 180 or 270 degrees.  codecs: one is drawn where AugmentConfig's ``jpeg_probability`` asks for
-    compression; its quality is AugmentConfig's.
-    spectrum_probability: share of the fakes that get their photograph's radial power spectrum, so that sharpness and noise
-    level do not tell the two apart.
-    retouch_probability: share of the images, drawn for each one alone, that are sharpened, softened, made noisy or changed in
-    tone, so that none of these belongs to one label.
-    """
-
-    mix_probability: float = 0.2
+    mix_probability: float = 0.2  # share of the fakes that are mixed with their photograph, whose weight is U[0, mix_weight]
     mix_weight: float = 0.5
-    rotate: bool = True
+    rotate: bool = True  # by 0, 90, 180 or 270 degrees
+    # one is drawn where AugmentConfig's ``jpeg_probability`` asks for compression; its quality is AugmentConfig's
     codecs: tuple[str, ...] = ("jpeg",)
+    # share of the fakes that get their photograph's radial power spectrum, so that sharpness and noise level do not tell the two apart
     spectrum_probability: float = 0.0
+    # share of the images, drawn for each one alone, that are sharpened, softened, made noisy or changed in tone, so that none of these
+    # belongs to one label
     retouch_probability: float = 0.0
 
     def __post_init__(self) -> None:
@@ -51,19 +46,15 @@ class PairConfig:
 
 @dataclass(frozen=True)
 class PairDraw:
-    """The choices made for one pair.
-
-    weight: of the photograph in its fake, 0 for none.  turns: of 90 degrees.  match: give the fake its photograph's spectrum.
-    retouches: seeds of the photograph's and the fake's own retouch, None for none.
-    """
+    """The choices made for one pair."""
 
     shared: Draw
-    weight: float
-    turns: int
+    weight: float  # of the photograph in its fake, 0 for none
+    turns: int  # of 90 degrees
     codec: str
     shift: tuple[int, int]  # of the second grid of double compression, in pixels
-    match: bool = False
-    retouches: tuple[int | None, int | None] = (None, None)
+    match: bool = False  # give the fake its photograph's spectrum
+    retouches: tuple[int | None, int | None] = (None, None)  # seeds of the photograph's and the fake's own retouch, None for none
 
 
 def draw_pair(config: AugmentConfig, pairs: PairConfig, height: int, width: int, *, rng: np.random.Generator) -> PairDraw:

@@ -27,17 +27,13 @@ Step = Callable[[int, torch.Generator], Mapping[str, "torch.Tensor | float"]]
 
 @dataclass(frozen=True)
 class Job:
-    """Where a training runs and writes; nothing of it changes what is learned but ``start``.
-
-    device: "cpu" or "cuda".  checkpoint_seconds: time between checkpoints.  log_steps: steps a log line averages.
-    start: a checkpoint of the same architecture whose networks a fresh run starts from (its optimisers are not taken).
-    """
+    """Where a training runs and writes; nothing of it changes what is learned but ``start``."""
 
     out: Path
-    device: str = "cpu"
-    checkpoint_seconds: float = 120.0
-    log_steps: int = 200
-    start: Path | None = None
+    device: str = "cpu"  # "cpu" or "cuda"
+    checkpoint_seconds: float = 120.0  # time between checkpoints
+    log_steps: int = 200  # steps a log line averages
+    start: Path | None = None  # a checkpoint of the same architecture whose networks a fresh run starts from (its optimisers are not taken)
 
     def place(self, module: Network) -> Network:
         """The module on the device, channels last: faster on a GPU and, for convolutions of few channels, on a CPU too."""

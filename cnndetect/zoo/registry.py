@@ -32,12 +32,12 @@ NOT_A_GENERATOR = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFEr
 
 @dataclass(frozen=True)
 class Family:
-    """One generator family. kind: "unconditional" or "translation".  trace: what its upsampling leaves in an image."""
+    """One generator family."""
 
     name: str
-    kind: str
+    kind: str  # "unconditional" or "translation"
     title: str
-    trace: str
+    trace: str  # what its upsampling leaves in an image
 
     @property
     def module(self) -> ModuleType:

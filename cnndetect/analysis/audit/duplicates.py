@@ -19,7 +19,7 @@ _BLOCK = 8_000_000
 
 @dataclass(frozen=True)
 class Pair:
-    """Two files that hold the same picture. bits: by which their hashes differ; 0 for equal bytes as well.
+    """Two files that hold the same picture.
 
     same_photograph: their names say that they come from one photograph, so that likeness was to be expected.
     """
@@ -27,7 +27,7 @@ class Pair:
     first: FileFacts
     second: FileFacts
     exact: bool
-    bits: int
+    bits: int  # by which their hashes differ; 0 for equal bytes as well
 
     @property
     def same_photograph(self) -> bool:

@@ -24,13 +24,7 @@ _NOT_METADATA = {"jfif_version", "jfif_unit", "jfif_density", "progression", "lo
 
 @dataclass(frozen=True)
 class FileFacts:
-    """One image of a test set. bytes: length of the file.  encoder: marks that a program leaves, whatever the picture.
-
-    jpeg_quality: 1 to 100 by the IJG scale, NaN for other formats.  jpeg_exact: whether the tables are IJG's to the digit.
-    metadata: names of what is stored beside the pixels.  statistics: [K], see audit_pixels.STATISTICS.
-    bits: [128] bool, the difference hash; None where the picture is flat.  error: why it cannot be read, else "".
-    history: [9], earlier compression and resizing, see history.NAMES.
-    """
+    """One image of a test set."""
 
     sample: Sample
     sha256: str = ""
@@ -38,14 +32,15 @@ class FileFacts:
     mode: str = ""
     width: int = 0
     height: int = 0
-    bytes: int = 0
-    encoder: str = ""
-    jpeg_quality: float = float("nan")
-    jpeg_exact: bool = False
-    metadata: tuple[str, ...] = ()
-    statistics: np.ndarray = field(default_factory=lambda: np.full(len(STATISTICS), np.nan))
-    bits: np.ndarray | None = None
-    error: str = ""
+    bytes: int = 0  # length of the file
+    encoder: str = ""  # marks that a program leaves, whatever the picture
+    jpeg_quality: float = float("nan")  # 1 to 100 by the IJG scale, NaN for other formats
+    jpeg_exact: bool = False  # whether the tables are IJG's to the digit
+    metadata: tuple[str, ...] = ()  # names of what is stored beside the pixels
+    statistics: np.ndarray = field(default_factory=lambda: np.full(len(STATISTICS), np.nan))  # [K], see audit_pixels.STATISTICS
+    bits: np.ndarray | None = None  # [128] bool, the difference hash; None where the picture is flat
+    error: str = ""  # why it cannot be read, else ""
+    # [9], earlier compression and resizing, see history.NAMES
     history: np.ndarray = field(default_factory=lambda: np.full(len(NAMES), np.nan))
 
 

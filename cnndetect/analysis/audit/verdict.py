@@ -45,17 +45,17 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """What the files of one class are, counted. sizes: "WxH".  quality, bytes_per_pixel: (5 %, median, 95 %)."""
+    """What the files of one class are, counted."""
 
     count: int
     unreadable: int
     formats: dict[str, int]
     encoders: dict[str, int]
     modes: dict[str, int]
-    sizes: dict[str, int]
+    sizes: dict[str, int]  # "WxH" -> files
     metadata: dict[str, int]
-    jpeg_quality: tuple[float, float, float] | None
-    bytes_per_pixel: tuple[float, float, float] | None
+    jpeg_quality: tuple[float, float, float] | None  # 5 %, median, 95 %
+    bytes_per_pixel: tuple[float, float, float] | None  # likewise
     statistics: dict[str, float]
 
 

@@ -39,18 +39,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Group:
-    """One top folder of a data set: a generator of the test set, a category of the training data.
-
-    classes: sub-folder -> Counts; the name "" where 0_real and 1_fake lie in the top folder itself.
-    title: the name in results and tables.  size: width x height in pixels.
-    """
+    """One top folder of a data set: a generator of the test set, a category of the training data."""
 
     name: str
-    title: str
+    title: str  # the name in results and tables
     family: str
     reals_from: str
-    classes: Mapping[str, Counts]
-    size: str = "256x256"
+    classes: Mapping[str, Counts]  # sub-folder -> Counts; the name "" where 0_real and 1_fake lie in the top folder itself
+    size: str = "256x256"  # width x height in pixels
     formats: str = "png"
 
     @property
@@ -73,7 +69,7 @@ class File:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Groups that come in one archive (of several parts). copies: other places, for --from-file and --mirror."""
+    """Groups that come in one archive (of several parts)."""
 
     name: str
     title: str
@@ -81,7 +77,7 @@ class Dataset:
     layout: str
     groups: Mapping[str, Group]
     parts: tuple[File, ...]
-    copies: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()  # other places, for --from-file and --mirror
     licence: str = LICENCE
     terms: str = TERMS
     citation: str = CITATION

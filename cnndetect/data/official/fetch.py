@@ -27,15 +27,15 @@ STORE_VARIABLE, STORE_DEFAULT = "HF_ENDPOINT", "https://huggingface.co"
 
 @dataclass(frozen=True)
 class Fetched:
-    """written, kept: files; bytes: of the written ones; failed: a line for each file that is not there; folder: where."""
+    """What a fetch did."""
 
     dataset: str
     groups: tuple[str, ...]
     folder: str
-    written: int
-    kept: int
-    bytes: int
-    failed: tuple[str, ...]
+    written: int  # files
+    kept: int  # files that were here already
+    bytes: int  # of the written ones
+    failed: tuple[str, ...]  # a line for each file that is not there
 
 
 def addresses(file: File, mirrors: Sequence[str] = ()) -> list[str]:

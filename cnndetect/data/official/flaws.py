@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Flaw:
-    """groups: the parts it concerns.  several: whether it only shows where at least two of them are reported together."""
+    """One known flaw."""
 
     name: str
     dataset: str
-    groups: tuple[str, ...]
+    groups: tuple[str, ...]  # that it concerns
     text: str
-    several: bool = False
+    several: bool = False  # whether it only shows where two or more of them are reported together
 
 
 FLAWS = (

@@ -29,20 +29,20 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, struct.error)
 
 @dataclass(frozen=True)
 class Member:
-    """A file of the archive. relative: where it goes, with / between the parts."""
+    """A file of the archive."""
 
     info: zipfile.ZipInfo
-    relative: str
+    relative: str  # where it goes, with / between the parts
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """written, kept: files. bytes: of the written ones. failed: a line each; they are not in the folder."""
+    """What was unpacked."""
 
-    written: int
-    kept: int
-    bytes: int
-    failed: tuple[str, ...]
+    written: int  # files
+    kept: int  # files that were here already
+    bytes: int  # of the written ones
+    failed: tuple[str, ...]  # a line for each file that is not in the folder
 
 
 def list_members(archive: zipfile.ZipFile, groups: Collection[Group]) -> list[Member]:

@@ -22,17 +22,13 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class ClassCheck:
-    """One class folder against the catalogue.
+    """One class folder against the catalogue."""
 
-    folder: GROUP/[CLASS/]0_real or 1_fake.  missing, extra: how many images fewer or more than expected.
-    duplicated: images with the content of another one of the same class or of its counterpart.  unreadable: a line each.
-    """
-
-    folder: str
+    folder: str  # GROUP/[CLASS/]0_real or 1_fake
     expected: int
     found: int
-    duplicated: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
+    duplicated: tuple[str, ...] = ()  # images with the content of another one of the same class or of its counterpart
+    unreadable: tuple[str, ...] = ()  # a line each
 
     @property
     def missing(self) -> int:
@@ -49,13 +45,13 @@ class ClassCheck:
 
 @dataclass(frozen=True)
 class Check:
-    """unknown: folders with images that the catalogue does not have.  flaws: what is known to be wrong with the originals."""
+    """A folder of official data against the catalogue."""
 
     root: str
     dataset: str
     classes: tuple[ClassCheck, ...]
-    unknown: tuple[str, ...]
-    flaws: tuple[str, ...]
+    unknown: tuple[str, ...]  # folders with images that the catalogue does not have
+    flaws: tuple[str, ...]  # what is known to be wrong with the originals
 
     @property
     def is_right(self) -> bool:

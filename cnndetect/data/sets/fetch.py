@@ -19,12 +19,12 @@ from cnndetect.paths import data_root
 
 @dataclass(frozen=True)
 class SetCheck:
-    """What a folder holds of a set. counts: group -> (real, fake); absent: groups of the row that are not there."""
+    """What a folder holds of a set."""
 
     root: str
     id: str
-    counts: dict[str, tuple[int, int]]
-    absent: tuple[str, ...]
+    counts: dict[str, tuple[int, int]]  # group -> (real, fake)
+    absent: tuple[str, ...]  # groups of the row that are not there
     unreadable: tuple[str, ...] = field(default=())
 
     @property

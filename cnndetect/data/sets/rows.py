@@ -22,32 +22,29 @@ Layout = Literal["01", "ai-nature", "real-fake", "flat", "csv", "parquet", "webd
 
 
 class SetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of a set. hash: "ALGORITHM:HEX" where one is published.  about_gb: as its page says, where bytes are not."""
+    """One file of a set."""
 
     name: str
     bytes: int | None = None
-    about_gb: float | None = None
-    hash: str | None = None
+    about_gb: float | None = None  # as its page says, where bytes are not
+    hash: str | None = None  # "ALGORITHM:HEX" where one is published
     url: str | None = None
 
 
 class SetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One test set.
-
-    host: "hub" (repo on the Hugging Face Hub), "http" (the files' own addresses), "browser" (page: only a browser gets it),
-    "mail" (how: whom to ask).  layout: see ``cnndetect.data.sets.arrange``.  groups: its generators, empty where not listed.
-    shared_reals: groups of one row have the same reals.  revision: of the repository, None for its newest state.
-    """
+    """One test set."""
 
     id: str
     title: str
+    # "hub" (repo on the Hugging Face Hub), "http" (the files' own addresses), "browser" (page: only a browser gets it), "mail" (how: whom
+    # to ask)
     host: Host
-    layout: Layout
+    layout: Layout  # see ``cnndetect.data.sets.arrange``
     licence: str
     biases: list[str]
-    groups: list[str] = []
+    groups: list[str] = []  # its generators, empty where not listed
     repo: str | None = None
-    revision: str | None = None
+    revision: str | None = None  # of the repository, None for its newest state
     page: str | None = None
     how: str | None = None
     files: list[SetFile] = []
@@ -56,7 +53,7 @@ class SetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     real_source: str | None = None
     fake_format: str | None = None
     native_size: str | None = None
-    shared_reals: list[list[str]] = []
+    shared_reals: list[list[str]] = []  # groups of one row have the same reals
 
     @property
     def address(self) -> str:

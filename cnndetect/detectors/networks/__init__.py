@@ -56,11 +56,11 @@ class Tiny(nn.Module):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network that can be built. transform: what it does to the normalised image before its first layer."""
+    """A network that can be built."""
 
     build: Callable[[], nn.Module]
     words: str
-    transform: str = "none"
+    transform: str = "none"  # what it does to the normalised image before its first layer
 
 
 NETWORKS: dict[str, Architecture] = {

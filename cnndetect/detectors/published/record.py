@@ -18,20 +18,16 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file of the authors'. urls: addresses a program can read, none where only a browser reaches the place.
-
-    place: where the authors put it, in words.  size: bytes.  sha256, md5: of the file; blob: its SHA-1 as a git object.
-    None where nobody has told it.  member: the file inside, where the place gives an archive.
-    """
+    """A weights file that the authors published. A checksum is None where none is known."""
 
     name: str
-    place: str
-    urls: tuple[str, ...] = ()
-    size: int | None = None
+    place: str  # where the authors put it, in words
+    urls: tuple[str, ...] = ()  # addresses a program can read, none where only a browser reaches the place
+    size: int | None = None  # bytes
     sha256: str | None = None
-    blob: str | None = None
+    blob: str | None = None  # its SHA-1 as a git object
     md5: str | None = None
-    member: str | None = None
+    member: str | None = None  # the file inside, where the place gives an archive
 
     @property
     def proof(self) -> str:
@@ -44,18 +40,7 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class Published:
-    """A detector that somebody published, as its authors test it.
-
-    build: a fresh network; with CLIP, DINO and their like its backbone comes from the library that has it, with weights.
-    part: the attribute of the network that the file fills, "" for all of it.
-    prepare: what happens to an image, an Input or a function of the adapter; words: the same for tables.
-    output: a name of adapter.OUTPUTS.  prefixes: of keys, (in the file, in the network), the first that fits counts.
-    convert: the file's whole state to the network's, for the layout of another framework; prefixes are not used then.
-    extra: what must be installed besides, None where nothing.  package: the Python package that is the detector; its files lie
-    in it, and ``build`` calls it.  progan_only: whether it saw ProGAN images alone.
-    compared: largest difference of logits from the authors' own code on the same weights and images, relative where they
-    are above 1, which a test holds; or why it was not compared.
-    """
+    """A detector that somebody published, as its authors test it."""
 
     name: str
     title: str
@@ -65,18 +50,20 @@ class Published:
     trained_on: str
     architecture: str
     files: tuple[WeightFile, ...]
-    build: Callable[[], nn.Module] = field(repr=False)
-    prepare: Prepare = field(repr=False)
+    build: Callable[[], nn.Module] = field(repr=False)  # a fresh network; a backbone such as CLIP comes with its weights
+    prepare: Prepare = field(repr=False)  # an Input, or a function of the adapter
+    # largest difference of a logit from the authors' code on the same images, relative above 1; or why it was not compared
     compared: float | str
-    output: str = "logit"
-    words: str = ""
-    prefixes: tuple[tuple[str, str], ...] = ()
+    output: str = "logit"  # a name of adapter.OUTPUTS
+    words: str = ""  # what ``prepare`` does, for tables
+    prefixes: tuple[tuple[str, str], ...] = ()  # of keys, (in the file, in the network), the first that fits counts
+    # from the state of the file to that of the network, for the layout of another framework; prefixes are not used then
     convert: Callable[[State], State] | None = field(default=None, repr=False)
-    part: str = ""
-    extra: str | None = None
-    package: str | None = None
+    part: str = ""  # the attribute of the network that the file fills, "" for all of it
+    extra: str | None = None  # what must be installed besides, None where nothing
+    package: str | None = None  # the Python package that is the detector; its files lie in it, and ``build`` calls it
     backbone: str | None = None
-    progan_only: bool = False
+    progan_only: bool = False  # whether it saw ProGAN images alone
     millions: float | None = None
     note: str = ""
 

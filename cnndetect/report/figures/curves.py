@@ -14,12 +14,12 @@ from cnndetect.report.figures.style import DASHES, GRID, MUTED, Axes, Figure, co
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of a curve at every threshold, highest first. thresholds, false_rate, true_rate, precision: [T].
+    """Points of a curve at every threshold, highest first.
 
     thresholds are logits, +inf or -inf where failed images were put; true_rate is also the recall.
     """
 
-    thresholds: np.ndarray
+    thresholds: np.ndarray  # thresholds, false_rate, true_rate, precision: [T]
     false_rate: np.ndarray
     true_rate: np.ndarray
     precision: np.ndarray

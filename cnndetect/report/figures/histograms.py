@@ -15,10 +15,10 @@ BINS = 40
 
 @dataclass(frozen=True)
 class Histogram:
-    """Shares of images per bin of logits. edges: [B + 1].  real, fake: [B], each sums to 1."""
+    """Shares of images per bin of logits."""
 
-    edges: np.ndarray
-    real: np.ndarray
+    edges: np.ndarray  # [B + 1]
+    real: np.ndarray  # real, fake: [B], each sums to 1
     fake: np.ndarray
 
 

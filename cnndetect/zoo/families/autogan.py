@@ -23,11 +23,11 @@ from cnndetect.zoo.parts.image_to_image import PatchDiscriminator, ResidualGener
 
 @dataclass(frozen=True)
 class AutoGANConfig:
-    """Width, depth and schedule. upsampling: "transposed" or "nearest", the two that the paper simulates."""
+    """Width, depth and schedule."""
 
     width: int = 16
     blocks: int = 3
-    upsampling: str = "transposed"
+    upsampling: str = "transposed"  # "transposed" or "nearest", the two that the paper simulates
     steps: int = 700
     batch: int = 4
     lr: float = 5e-4

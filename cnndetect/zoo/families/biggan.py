@@ -29,18 +29,18 @@ from cnndetect.zoo.resynthesis.config import DrivenConfig
 
 @dataclass(frozen=True)
 class BigGANConfig:
-    """channels: feature maps at 4, 8 ... 128 px.  chunk: noise values per block.  truncation: largest noise value of samples."""
+    """Sizes and schedule."""
 
-    channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
+    channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)  # feature maps at 4, 8 ... 128 px
     classes: int = 8
     embedding: int = 16
-    chunk: int = 12
+    chunk: int = 12  # noise values per block
     attention_px: int = 32
     steps: int = 2400
     batch: int = 8
     lr: tuple[float, float] = (2e-4, 4e-4)
     orthogonal: float = 1e-4
-    truncation: float = 1.0
+    truncation: float = 1.0  # largest noise value of samples
     ema_images: float = 2000.0
     seed: int = 0
 

@@ -24,10 +24,10 @@ from cnndetect.zoo.parts.labels import CLASSES, fit_centres, label_maps, one_hot
 
 @dataclass(frozen=True)
 class CRNConfig:
-    """Feature maps at 4, 8 ... 128 px and schedule. noise: extra noise channels (0 for CRN, more for IMLE)."""
+    """Feature maps at 4, 8 ... 128 px and schedule."""
 
     channels: tuple[int, ...] = (96, 96, 96, 64, 48, 24)
-    noise: int = 0
+    noise: int = 0  # extra noise channels (0 for CRN, more for IMLE)
     steps: int = 700
     batch: int = 4
     lr: float = 1e-3

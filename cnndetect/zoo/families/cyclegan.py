@@ -28,17 +28,14 @@ from cnndetect.zoo.parts.labels import warmth, warmth_borders
 
 @dataclass(frozen=True)
 class CycleGANConfig:
-    """Width, depth, schedule and the weights of cycle and identity.
-
-    warmup: steps that only learn to give a photograph back.  crop_px: side of the random squares that it learns from.
-    """
+    """Width, depth, schedule and the weights of cycle and identity."""
 
     width: int = 16
     blocks: int = 3
-    warmup: int = 450
+    warmup: int = 450  # steps that only learn to give a photograph back
     steps: int = 600
     batch: int = 4
-    crop_px: int = 64
+    crop_px: int = 64  # side of the random squares that it learns from
     lr: float = 5e-4
     cycle: float = 10.0
     identity: float = 5.0

@@ -31,18 +31,15 @@ REGION_PX = 64
 
 @dataclass(frozen=True)
 class DeepfakeConfig:
-    """Width, maps of the bottleneck and schedule. warp: largest shift of a grid point, as a share of the region.
-
-    sizes_px: smallest and largest side of a replaced region.
-    """
+    """Width, maps of the bottleneck and schedule."""
 
     width: int = 16
     bottleneck: int = 24
     steps: int = 300
     batch: int = 6
     lr: float = 2e-3
-    warp: float = 0.01
-    sizes_px: tuple[int, int] = (40, 80)
+    warp: float = 0.01  # largest shift of a grid point, as a share of the region
+    sizes_px: tuple[int, int] = (40, 80)  # smallest and largest side of a replaced region
     seed: int = 0
 
 

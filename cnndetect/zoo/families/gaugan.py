@@ -30,10 +30,10 @@ from cnndetect.zoo.parts.layers import spectral, upsample_nearest
 
 @dataclass(frozen=True)
 class GauGANConfig:
-    """channels: feature maps at 4, 8 ... 128 px.  hidden: feature maps between labels and modulation."""
+    """Sizes and schedule."""
 
-    channels: tuple[int, ...] = (64, 64, 64, 48, 32, 16)
-    hidden: int = 24
+    channels: tuple[int, ...] = (64, 64, 64, 48, 32, 16)  # feature maps at 4, 8 ... 128 px
+    hidden: int = 24  # feature maps between labels and modulation
     latent: int = 32
     critic_width: int = 16
     steps: int = 360

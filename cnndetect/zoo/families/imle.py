@@ -25,10 +25,10 @@ __all__ = ["CPU", "GPU", "IMLEConfig", "Network", "nearest", "train", "translate
 
 @dataclass(frozen=True)
 class IMLEConfig(CRNConfig):
-    """CRN's configuration. noise: planes of noise beside the labels.  samples: draws per photograph."""
+    """CRN's configuration."""
 
-    noise: int = 4
-    samples: int = 3
+    noise: int = 4  # planes of noise beside the labels
+    samples: int = 3  # draws per photograph
     steps: int = 420
 
 

@@ -29,13 +29,11 @@ from cnndetect.zoo.resynthesis.config import DrivenConfig
 
 @dataclass(frozen=True)
 class ProGANConfig:
-    """Widths and schedule.
+    """Widths and schedule."""
 
-    channels: feature maps at 4, 8, 16 ... px.  phases: (resolution_px, images while fading in, images after, batch).
-    """
-
-    channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
+    channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)  # feature maps at 4, 8, 16 ... px
     latent: int = 64
+    # (resolution_px, images while fading in, images after, batch)
     phases: tuple[Phase, ...] = (
         (8, 0, 48000, 16),
         (16, 16000, 48000, 16),

@@ -26,20 +26,20 @@ ORDERS = ("convolution-norm-activation", "norm-activation-convolution")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a seed draws. upsamplers: one per level.  convolutions: after each upsampling.  noise: learned noise per pixel."""
+    """What a seed draws."""
 
     start_px: int
     width: int
-    upsamplers: tuple[str, ...]
+    upsamplers: tuple[str, ...]  # one per level
     norm: str
     activation: str
     order: str
     first_kernel: int
     kernel: int
     last_kernel: int
-    convolutions: int
+    convolutions: int  # after each upsampling
     residual: bool
-    noise: bool
+    noise: bool  # learned noise per pixel
     tanh: bool
 
 

@@ -21,14 +21,14 @@ from cnndetect.zoo.loop import Job, augmented_batch, fit
 
 @dataclass(frozen=True)
 class SITDConfig:
-    """Width, schedule and camera. gain: amplification.  electrons: full well of the bright exposure; read_noise too."""
+    """Width, schedule and camera."""
 
     width: int = 16
     steps: int = 1500
     batch: int = 8
     lr: float = 1e-3
-    gain: float = 100.0
-    electrons: float = 40000.0
+    gain: float = 100.0  # amplification
+    electrons: float = 40000.0  # full well of the bright exposure; read_noise too
     read_noise: float = 3.0
     seed: int = 0
 

@@ -30,13 +30,13 @@ from cnndetect.zoo.parts.labels import warmth, warmth_borders
 
 @dataclass(frozen=True)
 class StarGANConfig:
-    """Width, depth, schedule and the weights of the losses. warmup_lr, warmup_px: of the first ``warmup`` steps."""
+    """Width, depth, schedule and the weights of the losses."""
 
     width: int = 16
     blocks: int = 3
     domains: int = 3
     warmup: int = 500
-    warmup_lr: float = 1e-3
+    warmup_lr: float = 1e-3  # warmup_lr, warmup_px: of the first ``warmup`` steps
     warmup_px: int = 64
     steps: int = 700
     batch: int = 4

@@ -35,7 +35,7 @@ _MEAN_STYLE_RATE = 0.005
 
 @dataclass(frozen=True)
 class StyleGANConfig:
-    """Widths and schedule, as in ProGANConfig. mixing: chance of two styles in one image.  psi: truncation of samples."""
+    """Widths and schedule, as in ProGANConfig."""
 
     channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
     latent: int = 64
@@ -50,8 +50,8 @@ class StyleGANConfig:
     lr: float = 0.002
     r1_gamma: float = 0.5
     penalty_interval: int = 8
-    mixing: float = 0.9
-    psi: float = 0.7
+    mixing: float = 0.9  # chance of two styles in one image
+    psi: float = 0.7  # truncation of samples
     ema_images: float = 2000.0
     seed: int = 0
 

@@ -31,7 +31,7 @@ _TAPS = (1, 3, 3, 1)
 
 @dataclass(frozen=True)
 class StyleGAN2Config:
-    """Widths at 4, 8 ... 128 px and schedule. path_interval, r1_interval: steps between lazy regularisations."""
+    """Widths at 4, 8 ... 128 px and schedule."""
 
     channels: tuple[int, ...] = (64, 64, 64, 32, 16, 8)
     latent: int = 64
@@ -42,7 +42,7 @@ class StyleGAN2Config:
     r1_gamma: float = 0.5
     r1_interval: int = 16
     path_weight: float = 2.0
-    path_interval: int = 8
+    path_interval: int = 8  # path_interval, r1_interval: steps between lazy regularisations
     mixing: float = 0.9
     psi: float = 0.7
     ema_images: float = 2000.0

@@ -20,15 +20,12 @@ Phase = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Position:
-    """Where in the schedule a step is: resolution, blend factor and batch size.
-
-    is_first: of the steps that fade a resolution in, or of those that follow.
-    """
+    """Where in the schedule a step is: resolution, blend factor and batch size."""
 
     resolution_px: int
     alpha: float
     batch: int
-    is_first: bool = False
+    is_first: bool = False  # of the steps that fade a resolution in, or of those that follow
 
     @property
     def level(self) -> int:

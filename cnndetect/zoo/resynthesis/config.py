@@ -12,35 +12,28 @@ START_PX = (8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class DrivenConfig:
-    """A decoder driven by an encoder, its losses and its schedule.
-
-    start_px: size of the decoder's first map for an image of 128 px; the depth follows.  width: feature maps at full size, doubled at
-    every level below, at most ``widest``.  slope: of leaky ReLU.  first_kernel: odd kernel of the decoder's first convolution.  fade: weight of the
-    last level against the one below, as in ProGAN's fade-in; 1 is fully grown.  noise: standard deviation of what is added to the
-    encoder's maps.  widest, encoder_width: most feature maps, and those of the
-    encoder's first layer.  categories: folders of photographs it learned from; empty means all.
-    """
+    """A decoder driven by an encoder, its losses and its schedule."""
 
     family: str
-    start_px: int = 32
-    width: int = 16
+    start_px: int = 32  # size of the decoder's first map for an image of 128 px; the depth follows
+    width: int = 16  # feature maps at full size, doubled at every level below, at most ``widest``
     seed: int = 0
     steps: int = 1500
     batch: int = 16
     crop_px: int = 64
     lr: float = 2e-3
-    slope: float = 0.2
-    first_kernel: int = 3
-    fade: float = 1.0
-    noise: float = 0.0
+    slope: float = 0.2  # of leaky ReLU
+    first_kernel: int = 3  # odd kernel of the decoder's first convolution
+    fade: float = 1.0  # weight of the last level against the one below, as in ProGAN's fade-in; 1 is fully grown
+    noise: float = 0.0  # standard deviation of what is added to the encoder's maps
     l1: float = 1.0
     gradients: float = 1.0
     energy: float = 5.0
     features: float = 0.1
     adversarial: float = 0.02
-    widest: int = 96
+    widest: int = 96  # widest, encoder_width: most feature maps, and those of the encoder's first layer
     encoder_width: int = 24
-    categories: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()  # folders of photographs it learned from; empty means all
 
     def __post_init__(self) -> None:
         if self.start_px not in START_PX:

@@ -26,15 +26,13 @@ from cnndetect.zoo.resynthesis.training import MODE, WEIGHTS
 
 @dataclass(frozen=True)
 class Painter:
-    """A trained resynthesiser. The same photograph and seed give the same image.
-
-    quality: l1, energy and sharpness on its last training crops, where its log lies beside it.
-    """
+    """A trained resynthesiser. The same photograph and seed give the same image."""
 
     network: Resynthesiser
     config: DrivenConfig
     step: int
     device: str = "cpu"
+    # l1, energy and sharpness on its last training crops, where its log lies beside it
     quality: dict[str, float] = field(default_factory=dict)
 
     @torch.no_grad()
