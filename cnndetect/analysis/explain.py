@@ -110,7 +110,6 @@ def explain(
     }
     chosen = lookup("method", methods, method)
     ready = detector if isinstance(detector, Detector) and device is None else load(detector, device=device)
-    ready = replace(ready, engine=None)  # a map looks inside the network
     array = to_rgb_array(img)
     found = chosen()
     if found is None:
@@ -132,10 +131,10 @@ def class_activation(detector: Detector, array: np.ndarray) -> Explanation | Non
         return None
     pool, linear = ends
     seen: list[Tensor] = []
-    # A hook sees what an inference needs anyway; the network itself is not changed.
+    # A hook sees what an inference needs anyway; the network itself is not changed. An engine would pass it by.
     handle = pool.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
     try:
-        logit = float(detector.logits(prepare(array, "nocrop")[None])[0])
+        logit = float(replace(detector, engine=None).logits(prepare(array, "nocrop")[None])[0])
     finally:
         handle.remove()
     if len(seen) != 1 or seen[0].ndim != 4 or seen[0].shape[:2] != (1, linear.in_features):

@@ -121,7 +121,7 @@ def score_batch(uploads: Sequence[Upload], detector: Detector, limits: Limits) -
 
 
 def redelivery(upload: Upload, detector: Detector, limits: Limits) -> RedeliveryAnswer:
-    """The score of a picture, or of its middle, before and after it is sent on."""
+    """The score of a picture, or of its middle, before and after compression and resizing."""
     picture = open_picture(upload, limits)
     array, piece = middle(picture.array, REDELIVERED_PIXELS)
     if piece and picture.piece:

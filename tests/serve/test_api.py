@@ -46,11 +46,12 @@ def test_one_picture_has_the_score_of_the_library(server) -> None:
 
 
 def test_a_detector_with_weights_is_scored_by_a_fast_engine_and_its_map_by_torch() -> None:
-    reference, upload = detector("tiny"), Upload("a.png", png(seed=1))
+    reference, upload = detector("resnet18"), Upload("a.png", png(seed=1))
     ready = Shelf(reference, device="cpu").first
     assert ready.backend == "onnxruntime"
     fast = score_one(upload, ready, LIMITS).image.logit
-    assert fast == pytest.approx(examine(upload, ready, LIMITS).image.logit, abs=EXACT)
+    shown = examine(upload, ready, LIMITS)
+    assert shown.heat is not None and shown.heat.method == "cam" and shown.image.logit == pytest.approx(fast, abs=EXACT)
     assert fast == pytest.approx(cnndetect.score(upload.content, detector=reference, return_logit=True, backend="torch"), abs=EXACT)
 
 

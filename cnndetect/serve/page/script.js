@@ -10,6 +10,7 @@ function element(name, attributes = {}, ...children) {
   made.append(...children);
   return made;
 }
+const small = (value) => value < 0.001 ? value.toPrecision(1) : value.toFixed(3);
 const shown = (value) => value > 0.9995 ? "> 0.999" : value < 0.0005 ? "< 0.001" : value.toFixed(3);
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 
@@ -111,21 +112,33 @@ function choose(one) {
     at("heat").alt = `Heat map. ${heat.words}`;
     at("heat-words").textContent = `Orange-red speaks for fake, blue for real; full colour is ${Math.max(Math.abs(heat.low), Math.abs(heat.high)).toFixed(1)} logits. ${heat.words}`;
   } else at("heat-words").textContent = "";
+  veil();
   spectra(spectrum);
   listed();
   redeliver(one);
 }
 
+// The stronger the map, the less colour the picture keeps of its own.
+function veil() {
+  at("heat").style.opacity = at("strength").value / 100;
+  at("preview").style.filter = at("heat").hidden ? "" : `grayscale(${at("strength").value}%)`;
+}
+
+// Fakeness runs over several powers of ten, so the bar has the scale of its logit, as the ticks show.
+const SPAN = 12;
+const along = (fakeness) => Math.min(100, Math.max(0, 50 + 50 * Math.log(fakeness / (1 - fakeness)) / SPAN));
+
 function band(image, limits) {
-  const [real, unsure] = at("band").querySelectorAll(".zone");
+  const [real, unsure] = at("band").querySelectorAll(".zone"), [low, high] = limits ? [limits.real_below, limits.fake_above].map(along) : [0, 0];
   at("band").classList.toggle("plain", !limits);
-  real.style.width = limits ? `${100 * limits.real_below}%` : "0";
-  unsure.style.width = limits ? `${100 * (limits.fake_above - limits.real_below)}%` : "0";
-  at("band").querySelector(".mark").style.left = `${100 * image.fakeness}%`;
-  const zones = !limits ? "no thresholds" : limits.real_below === limits.fake_above ? `real below ${shown(limits.real_below)}, fake above`
-    : `real below ${shown(limits.real_below)}, unsure up to ${shown(limits.fake_above)}, fake above`;
-  at("band").setAttribute("aria-label", `Fakeness ${shown(image.fakeness)} on a scale from 0 to 1: ${zones}`);
-  document.querySelector(".scale").children[1].textContent = zones;
+  real.style.width = `${low}%`;
+  unsure.style.width = `${high - low}%`;
+  at("band").querySelector(".mark").style.left = `${along(image.fakeness)}%`;
+  for (const tick of at("ticks").children) tick.style.left = `${along(Number(tick.textContent))}%`;
+  const zones = !limits ? "No thresholds" : limits.real_below === limits.fake_above ? `Real below ${small(limits.real_below)}, fake above.`
+    : `Real below ${small(limits.real_below)}, fake above ${small(limits.fake_above)}, unsure between them.`;
+  at("band").setAttribute("aria-label", `Fakeness ${shown(image.fakeness)} on a scale from 0 to 1. ${zones}`);
+  at("zones").textContent = zones;
 }
 
 function redeliver(one) {
@@ -254,13 +267,9 @@ async function begin() {
 at("files").addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
 for (const name of ["dragenter", "dragover"]) addEventListener(name, (event) => { event.preventDefault(); at("drop").classList.add("over"); });
 addEventListener("dragleave", (event) => { if (!event.relatedTarget) at("drop").classList.remove("over"); });
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  at("drop").classList.remove("over");
-  take(event.dataTransfer.files);
-});
+addEventListener("drop", (event) => { event.preventDefault(); at("drop").classList.remove("over"); take(event.dataTransfer.files); });
 addEventListener("paste", (event) => take(event.clipboardData.files));
-at("strength").addEventListener("input", (event) => { at("heat").style.opacity = event.target.value / 100; });
+at("strength").addEventListener("input", veil);
 at("csv").addEventListener("click", csv);
 at("clear").addEventListener("click", clear);
 at("detector").addEventListener("change", () => {
