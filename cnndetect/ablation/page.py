@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-import tarfile
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from cnndetect.ablation.cells import ALL, parse_name
 from cnndetect.ablation.curves import TrainingLog, training_curves
 from cnndetect.ablation.findings import findings
 from cnndetect.ablation.rows import Grid, Row, Spread, Summary, collect, read_grid
+from cnndetect.bench.archives import pack, unpacked
 from cnndetect.bench.reported import ReportedRow, read_reported
 from cnndetect.bench.suites import FAMILY_ORDER
 from cnndetect.bench.tables import markdown, percent
@@ -55,42 +53,18 @@ def make_page(options: PageOptions) -> tuple[Grid, int, dict[str, str]]:
     if options.pack:
         pack_results(options.results, options.pack)
         options = replace(options, results=options.pack)
-    with unpacked(options.results) as results:
-        grid = read_grid(options.summaries, results, suite=options.suite, protocol=options.protocol, draws=options.draws)
+    results = unpacked(options.results) if options.results.is_file() else options.results
+    grid = read_grid(options.summaries, results, suite=options.suite, protocol=options.protocol, draws=options.draws)
     return grid, write(grid, options), {**without, **grid.left_out}
 
 
 def pack_results(results: Path, archive: Path) -> None:
     """The results of the cells below ``results`` as a .tar.xz, the same bytes for the same files."""
-
-    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname, entry.mode = 0, 0, 0, "", "", 0o644
-        return entry
-
     cells = [folder for folder in sorted(results.iterdir()) if parse_name(folder.name)] if results.is_dir() else []
     files = [path for folder in cells for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".npz")]
     if not files:
         raise DataError(f"{results} holds no results of a grid. Make some with: cnndetect ablation score")
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:xz") as packed:
-        for path in files:
-            packed.add(path, path.relative_to(results).as_posix(), filter=plain)
-    write_whole(archive, buffer.getvalue())
-
-
-@contextmanager
-def unpacked(results: Path) -> Iterator[Path]:
-    """The folder of results; that of an archive lasts as long as it is used."""
-    if not results.is_file():
-        yield results
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with tarfile.open(results) as packed:
-                packed.extractall(folder, filter="data")
-        except tarfile.TarError as error:
-            raise DataError(f"{results} is no archive of results ({error}). Expected a folder, or what --pack wrote.") from error
-        yield Path(folder)
+    pack(results, archive, files)
 
 
 def write(grid: Grid, options: PageOptions) -> int:

@@ -1,4 +1,4 @@
-"""Average precision with the stored formats and with equalised ones, side by side, and the paired difference."""
+"""Average precision under a condition and its counterparts: equalised formats side by side with the paired difference, and degradations."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from cnndetect.bench.standings import Standing
 from cnndetect.bench.store import Condition, Row, Runs, check_same_images
 from cnndetect.bench.tables import markdown, percent, points
+from cnndetect.errors import DataError
 from cnndetect.files import plain
 from cnndetect.metrics.intervals import Interval, Jackknife, jackknife
-from cnndetect.transforms.degrade import split_equalisers
+from cnndetect.transforms.degrade import DEGRADATIONS, split_equalisers
 
 if TYPE_CHECKING:
     from cnndetect.bench.run import Benchmark
@@ -100,18 +101,43 @@ def leaderboard_columns(condition: Condition, runs: Runs, ranked: Sequence[Stand
         if not equaliser or replace(other, degradation=rest) != condition:
             continue
         whole = [one for one in ranked if set(_names(one)) <= set(runs[other].get(one.detector, ()))]
-        cells = {one.detector: _cells(one, runs[other][one.detector]) for one in whole}
+        cells = {one.detector: _aps(one, runs[other][one.detector]) for one in whole}
         if cells:
-            columns[f"equalised {equaliser}"] = {detector: macro for detector, (macro, _) in cells.items()}
-            columns[f"{equaliser} minus clean"] = {detector: difference for detector, (_, difference) in cells.items()}
+            columns[f"equalised {equaliser}"] = {one.detector: percent(cells[one.detector].macro) for one in whole}
+            columns[f"{equaliser} minus clean"] = {one.detector: points(cells[one.detector].minus(one.aps)) for one in whole}
     return columns
 
 
-def _cells(clean: Standing, row: Row) -> tuple[str, str]:
+def degraded_table(condition: Condition, runs: Runs, ranked: Sequence[Standing]) -> str:
+    """Macro mean AP under every stored degradation of a condition: a row for each, a column for each detector; "" where there are none.
+
+    Raises DataError where the images differ.
+    """
+    names = list(DEGRADATIONS)
+    found = [one for one in runs if is_degraded(one) and replace(one, degradation="none") == condition]
+    found.sort(key=lambda one: (names.index(one.degradation) if one.degradation in names else len(names), one.degradation))
+    rows = [["none", *(percent(one.macro) for one in ranked)]]
+    for other in found:
+        whole = {one.detector: one for one in ranked if set(_names(one)) <= set(runs[other].get(one.detector, ()))}
+        cells = {detector: percent(_aps(one, runs[other][detector]).macro) for detector, one in whole.items()}
+        if cells:
+            rows.append([other.degradation, *(cells.get(one.detector, "-") for one in ranked)])
+    return markdown(["degradation", *(one.detector for one in ranked)], rows) if len(rows) > 1 else ""
+
+
+def is_degraded(condition: Condition) -> bool:
+    """Whether images are degraded, and not only equalised."""
+    return split_equalisers(condition.degradation)[1] != "none"
+
+
+def _aps(clean: Standing, row: Row) -> Jackknife:
+    """The APs of the same test sets under another condition. Raises DataError where images or weights differ."""
     for run in clean.runs:
-        check_same_images(run, row[run.result.test_set])
-    aps: Jackknife = jackknife([row[name].scores.at_worst() for name in _names(clean)], draws=clean.draws, seed=clean.seed)
-    return percent(aps.macro), points(aps.minus(clean.aps))
+        other = row[run.result.test_set]
+        check_same_images(run, other)
+        if run.result.provenance.identity != other.result.provenance.identity:
+            raise DataError(f"{other.path} and {run.path} are of different weights. Run the older one again.")
+    return jackknife([row[name].scores.at_worst() for name in _names(clean)], draws=clean.draws, seed=clean.seed)
 
 
 def _names(standing: Standing) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cnndetect.bench.audits import MARK, SHORTCUTS, Shortcut, StoredAudit, stored_audit
-from cnndetect.bench.equalised import NOTE, leaderboard_columns
+from cnndetect.bench.equalised import NOTE, degraded_table, is_degraded, leaderboard_columns
 from cnndetect.bench.reported import read_reported, reported_section
 from cnndetect.bench.seeds import HEAD as SEEDS
 from cnndetect.bench.seeds import NOTE as SEED_NOTE
@@ -33,11 +34,13 @@ of their own for that. A macro mean is only comparable within one table.
 
 EQUALISED = f"Equalised: macro mean AP after the same size or JPEG compression for every image. {NOTE}"
 
+DEGRADED = "Macro mean AP of degraded images (`cnndetect leaderboard --suites NAME --degradation NAME` has a table of each):"
+
 OTHER = "Detectors that saw more than ProGAN, or do not say what they saw"
 
 
 def leaderboard(results: str | Path, out: str | Path | None = None, *, reported: str | Path | None = None) -> str:
-    """The Markdown of every suite, protocol and degradation in ``results``; written to ``out`` where given.
+    """The Markdown of every suite and protocol in ``results``, clean, equalised and degraded; written to ``out`` where given.
 
     reported: file of published figures, shown in a section of their own below, beside what was measured with equal weights.
     Limited runs are left out. Raises DataError where nothing is left, where a result has lost its scores, and where the
@@ -49,6 +52,8 @@ def leaderboard(results: str | Path, out: str | Path | None = None, *, reported:
     parts = [HEAD]
     for condition in sorted(runs, key=lambda c: (c.suite, c.degradation != "none", c.protocol, c.degradation)):
         rows = runs[condition]
+        if is_degraded(condition) and replace(condition, degradation="none") in runs:
+            continue  # a row below the table without a degradation
         for other in (False, True):
             chosen = {d: row for d, row in rows.items() if other == any(run.result.progan_only is not True for run in row.values())}
             if chosen:
@@ -99,8 +104,10 @@ def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: R
     title = f"## {condition.title}" + (f": {OTHER.lower()}" if other else "")
     known = [f"- {line}" for line in suite_notes(condition.suite, names)]
     heads = [f"{name} {MARK}" if name in marked else name for name in names]
+    degraded = degraded_table(condition, runs, ranked.complete) if condition.degradation == "none" else ""
     table = markdown(["detector", "macro mean AP", *columns, *heads, "pooled AP", "mean ECE"], lines)
     blocks = [[_counts(rows, names)], [EQUALISED] if equalised else [], [STABILITY] if turned else [], [SEED_NOTE] if spreads else []]
+    blocks += [[DEGRADED, "", degraded]] if degraded else []
     blocks += [[SHORTCUTS, "", *_shortcuts(marked)] if marked else [], ["Known of these images:", "", *known] if known else []]
     return "\n".join([title, "", table, "", *(line for block in blocks if block for line in (*block, ""))])
 

@@ -1,7 +1,7 @@
 """The store of results: the layout of a results folder, and the only code that finds, reads and checks what lies in it.
 
 Every writer has a sub-folder of its own (see paths.py). A folder of an older version, with results directly below it, is read
-as well and keeps its layout.
+as well and keeps its layout. Beside the folder of a detector, or in its place, NAME.tar.xz may hold results in the same layout.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from cnndetect.bench.archives import SUFFIX, unpacked
 from cnndetect.bench.results import Result, calibrated_ece, method_of, read_result, result_of
 from cnndetect.bench.selection import Choice
 from cnndetect.bench.suites import family_rank
@@ -198,20 +199,24 @@ def finished(
     path: Path, provenance: Provenance, *, draws: int, seed: int, selection: tuple[Choice, ...] = (), temperature: float | None = None
 ) -> tuple[Result, Scores] | None:
     """Result and scores of the same provenance, or None; figures are made again where only the intervals differ."""
-    scores = _scores_of(path, provenance)
+    place = _stored(path)
+    scores = _scores_of(place, provenance)
     if scores is None:
         return None
     try:
-        result = read_result(path)
+        result = read_result(place)
     except DataError:
         result = None
     if result is None or (result.draws, result.intervals) != (draws, method_of(scores)) or result.provenance != scores.provenance:
-        result = result_of(scores, draws=draws, seed=seed, selection=selection, temperature=temperature)
-        result.save(path)
+        fresh = result_of(scores, draws=draws, seed=seed, selection=selection, temperature=temperature)
     elif (result.selection, result.ece_calibrated) != (selection, error := calibrated_ece(scores, temperature)):
-        result = msgspec.structs.replace(result, selection=selection, ece_calibrated=error)
-        result.save(path)
-    return result, scores
+        fresh = msgspec.structs.replace(result, selection=selection, ece_calibrated=error)
+    else:
+        return result, scores
+    if place != path:  # an archive is never changed; its scores come to lie beside the fresh figures
+        scores.save(path.with_suffix(".npz"))
+    fresh.save(path)
+    return fresh, scores
 
 
 def adopted(
@@ -242,11 +247,27 @@ def _scores_of(path: Path, provenance: Provenance) -> Scores | None:
 
 
 def result_files(root: Path) -> list[Path]:
-    """The results below a folder, sorted; what other writers keep there is left out."""
-    return [path for path in sorted(root.rglob("*.json")) if path.relative_to(root).parts[0] not in OTHER_WRITERS]
+    """The results below a folder, sorted, then those of its archives; what other writers keep there is left out."""
+    loose = [path for path in sorted(root.rglob("*.json")) if path.relative_to(root).parts[0] not in OTHER_WRITERS]
+    return loose + [path for archive in archives(root) for path in sorted(unpacked(archive).rglob("*.json"))]
+
+
+def archives(root: Path) -> list[Path]:
+    """The archives of a results folder: NAME.tar.xz where the folder NAME/ of a detector would lie."""
+    return sorted((*root.glob(f"*{SUFFIX}"), *(root / RESULTS).glob(f"*{SUFFIX}")))
+
+
+def _stored(path: Path) -> Path:
+    """Where a result is found: at its path, else in the archive of its detector, else nowhere and its path again."""
+    for folder in (path.parent, path.parent.parent):  # a result may lie in a sub-folder of its suite
+        archive = folder.with_name(folder.name + SUFFIX)
+        if not path.exists() and archive.is_file():
+            return unpacked(archive) / path.relative_to(folder)
+    return path
 
 
 def _is_old(root: Path) -> bool:
     """Whether results of an older version lie directly below the folder."""
     ours = OTHER_WRITERS | {RESULTS}
-    return not (root / RESULTS).is_dir() and any(path.relative_to(root).parts[0] not in ours for path in root.glob("*/**/*.npz"))
+    loose = any(path.relative_to(root).parts[0] not in ours for path in root.glob("*/**/*.npz"))
+    return not (root / RESULTS).is_dir() and (loose or any(root.glob(f"*{SUFFIX}")))

@@ -26,7 +26,7 @@ from cnndetect.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- (?P<kind>output of|console|table): (?P<what>.+?) -->\n(?P<body>.*?)<!-- end(?: (?P<digest>[0-9a-f]+))? -->", re.S)
-INPUTS = ("benchmarks/results/**/*.json", "weights/*.json")
+INPUTS = ("benchmarks/results/**/*.json", "benchmarks/results/*.tar.xz", "weights/*.json")
 WIDEST = 1000  # characters of a printed line
 
 

@@ -60,11 +60,15 @@ def test_it_needs_no_images_and_comes_out_the_same_twice(suite, tmp_path) -> Non
 def test_protocols_degradations_and_suites_have_tables_of_their_own(suite, tmp_path) -> None:
     run(suite, tmp_path / "r")
     run(suite, tmp_path / "r", protocol="crop224")
-    run(suite, tmp_path / "r", degradation="jpeg_50")
+    degraded = run(suite, tmp_path / "r", degradation="jpeg_50")
     run(draw_suite(tmp_path / "other", families=("san",)), tmp_path / "r")
     run(suite, tmp_path / "r", limit=2)
-    titles = [line for line in leaderboard(tmp_path / "r").splitlines() if line.startswith("## ")]
-    assert titles == ["## other@0, nocrop", "## suite@0, crop224", "## suite@0, nocrop", "## suite@0, nocrop, jpeg_50"]
+    run(draw_suite(tmp_path / "third", families=("san",)), tmp_path / "r", degradation="jpeg_50")
+    text = leaderboard(tmp_path / "r")
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    # A degradation is a row below its clean table, and has a table of its own where there is none.
+    assert titles == ["## other@0, nocrop", "## suite@0, crop224", "## suite@0, nocrop", "## third@0, nocrop, jpeg_50"]
+    assert [row for row in rows(text) if row[0] == "jpeg_50"] == [["jpeg_50", f"{100 * degraded.macro.value:.1f} [-]"]]
 
 
 def test_a_detector_without_a_record_enters_the_main_table_by_the_word_of_whoever_runs_it(suite, tmp_path, capsys) -> None:

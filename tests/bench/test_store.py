@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from drawn_results import draw_results
-from drawn_suite import draw_suite, named, run
+from drawn_suite import brightness, draw_suite, named, run
 from PIL import Image
 
 from cnndetect.analysis.alarms import false_alarms
 from cnndetect.analysis.robustness import degraded_scores
+from cnndetect.bench.archives import pack
 from cnndetect.bench.results import read_result
 from cnndetect.bench.run import Options
 from cnndetect.bench.store import Condition, read_runs, result_files, result_path
 from cnndetect.errors import DataError
+from cnndetect.files import plain
 from cnndetect.paths import reference_results_root
 from cnndetect.report.inputs import read_inputs
 from cnndetect.scoring.scores import read_scores
@@ -71,3 +76,44 @@ def test_a_result_that_does_not_validate_is_named(tmp_path: Path, damage: dict) 
     path.write_text(json.dumps(json.loads(path.read_text()) | damage))
     with pytest.raises(DataError, match="crn.nocrop.json is not a result"):
         read_result(path)
+
+
+def test_an_archive_stands_for_the_folder_of_a_detector(tmp_path: Path) -> None:
+    loose = draw_results(tmp_path / "loose", detectors=("a", "b"), degradations=("none", "jpeg_50"))
+    mixed = tmp_path / "mixed"
+    shutil.copytree(loose / "b", mixed / "b", ignore=shutil.ignore_patterns("*jpeg_50*"))
+    pack(loose / "a", mixed / "a.tar.xz")
+    pack(loose / "b", mixed / "b.tar.xz", list((loose / "b").glob("*jpeg_50*")))
+    one, other = read_runs([loose]), read_runs([mixed])
+    assert set(other) == set(one) == {Condition("drawn@1", "nocrop"), Condition("drawn@1", "nocrop", "jpeg_50")}
+    for condition, rows in one.items():
+        for detector, name in ((detector, name) for detector, row in rows.items() for name in row):
+            this, that = other[condition][detector][name], rows[detector][name]
+            assert plain(this.result) == plain(that.result) and np.array_equal(this.scores.logits, that.scores.logits)
+    pack(loose / "a", tmp_path / "again.tar.xz")
+    assert (tmp_path / "again.tar.xz").read_bytes() == (mixed / "a.tar.xz").read_bytes()
+    # It keeps the layout of the folders beside it.
+    assert result_path(mixed, "new", "crn", Options()) == mixed / "new" / "crn.nocrop.json"
+
+
+def test_the_bench_goes_on_from_an_archive_and_leaves_it_as_it_is(tmp_path: Path) -> None:
+    suite, calls = draw_suite(tmp_path / "suite"), []
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        calls.append(len(images))
+        return brightness(images)
+
+    detector = named(network, "mine")
+    first = run(suite, tmp_path / "r", detector)
+    pack(tmp_path / "r" / "results" / "mine", tmp_path / "r" / "results" / "mine.tar.xz")
+    shutil.rmtree(tmp_path / "r" / "results" / "mine")
+    packed, images = (tmp_path / "r" / "results" / "mine.tar.xz").read_bytes(), sum(calls)
+    again = run(suite, tmp_path / "r", detector)
+    assert (again.aps.values == first.aps.values).all() and sum(calls) == images == 16
+    assert not (tmp_path / "r" / "results" / "mine").exists()
+    # Other intervals are made from the scores of the archive, and lie beside it.
+    assert run(suite, tmp_path / "r", detector, draws=7).results[0].draws == 7 and sum(calls) == images
+    assert len(read_runs([tmp_path / "r"])[Condition("suite@0", "nocrop")]["mine"]) == 2
+    (tmp_path / "r" / "results" / "mine.tar.xz").write_bytes(packed[:50])
+    with pytest.raises(DataError, match="no archive of results"):
+        read_runs([tmp_path / "r"])
