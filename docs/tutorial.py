@@ -20,8 +20,8 @@ out = Path(sys.argv[1] if len(sys.argv) == 2 else "tutorial-output")
 # probability that an image from the internet is fake.
 
 # %%
-from cnndetect.bench.suites import find_suites
-from cnndetect.data.folders import scan
+from cnndetect.bench import find_suites
+from cnndetect.data import scan
 
 (mini,) = find_suites("mini")
 test_set = mini.sets[0]
@@ -36,7 +36,7 @@ for sample, score in zip(few, cnndetect.score([s.path for s in few]), strict=Tru
 # `explain` gives a map: red speaks for fake, blue for real. In a notebook the image appears beside its map; `figure()` adds a scale.
 
 # %%
-from cnndetect.analysis.explain import explain
+from cnndetect import explain
 
 found = explain(few[1].path)
 found.figure(title="a fake")
@@ -70,7 +70,7 @@ trial.plot()
 # moves it. Detectors trained on more than ProGAN have a ranking of their own.
 
 # %%
-from cnndetect.report.inputs import read_inputs
+from cnndetect.report import read_inputs
 
 inputs = read_inputs("mini", protocol="nocrop", draws=200)
 for ranking in inputs.rankings:
@@ -86,7 +86,7 @@ for ranking in inputs.rankings:
 # whatever the two single intervals look like.
 
 # %%
-from cnndetect.bench.standings import differences
+from cnndetect.bench import differences
 
 for (better, other), difference in list(differences(inputs.standings.complete).items())[:3]:
     points = f"{100 * difference.value:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
@@ -98,8 +98,7 @@ for (better, other), difference in list(differences(inputs.standings.complete).i
 # Every figure of the report is a function that returns a matplotlib `Figure`. Save it, or let a notebook show it.
 
 # %%
-from cnndetect.report.figures.curves import roc
-from cnndetect.report.figures.histograms import histograms
+from cnndetect.report import histograms, roc
 
 family = inputs.families[0]
 sets = inputs.scores(family)
@@ -127,7 +126,7 @@ for name in sets:
 # encoder, size and metadata does no better than chance.
 
 # %%
-from cnndetect.analysis.audit.verdict import audit_set
+from cnndetect.analysis import audit_set
 
 audit = audit_set(test_set.root, draws=100)
 print(f"{audit.name}: {audit.verdict}; AP by files alone {audit.metadata.value:.2f}, by pixel statistics {audit.statistics.value:.2f}")
@@ -139,7 +138,7 @@ print(f"{audit.name}: {audit.verdict}; AP by files alone {audit.metadata.value:.
 # network.
 
 # %%
-from cnndetect.report.build import build_report
+from cnndetect.report import build_report
 
 report = build_report(inputs, out / "report", sections=["leaderboard", "comparison"], command="docs/tutorial.py")
 print(f"{report.page}, with {len(report.files)} files beside it")

@@ -13,6 +13,8 @@ PACKAGE = ROOT / "cnndetect"
 FLOORS = {
     "errors": 0,
     "renamed": 0,
+    "lazy": 0,
+    "programs": 0,
     "paths": 1,
     "files": 1,
     "progress": 1,

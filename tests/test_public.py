@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,7 +14,9 @@ import pytest
 
 import cnndetect
 
-NAMES = ["benchmark", "list_detectors", "list_suites", "load", "score", "score_dataset"]
+FUNCTIONS = ["benchmark", "explain", "list_detectors", "list_suites", "load", "score", "score_dataset"]
+RECORDS = ["Benchmark", "Detector", "Interval", "Result"]
+NAMES = RECORDS + FUNCTIONS
 
 # Each order starts with no module of the package; says what score gave, and whether it is still the function itself.
 ORDERS = """
@@ -51,6 +56,24 @@ def test_the_public_names_are_exact_and_callable() -> None:
     namespace: dict[str, object] = {}
     exec("from cnndetect import *", namespace)
     assert sorted(set(namespace) - {"__builtins__"}) == NAMES
+
+
+def test_the_tutorial_needs_no_name_more_than_one_level_below_the_package() -> None:
+    tutorial = Path(__file__).resolve().parent.parent / "docs" / "tutorial.py"
+    if not tutorial.exists():
+        pytest.skip("not a checkout")
+    modules = re.findall(r"^from (cnndetect[\w.]*) import|^import (cnndetect[\w.]*)", tutorial.read_text(encoding="utf-8"), re.MULTILINE)
+    assert modules and all((one or other).count(".") <= 1 for one, other in modules), modules
+
+
+def test_names_of_a_room_are_those_of_its_files() -> None:
+    for room in ("analysis", "bench", "data", "report", "scoring"):
+        package = importlib.import_module(f"cnndetect.{room}")
+        for name in package.__all__:
+            if room != "report" or importlib.util.find_spec("matplotlib"):
+                assert getattr(package, name) is not None and name in dir(package)
+        with pytest.raises(AttributeError, match="Public: "):
+            package.nothing  # noqa: B018
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -80,7 +80,8 @@ class Benchmark:
         return lookup("test set", {result.test_set: result.metrics for result in self.results}, test_set)
 
     def __repr__(self) -> str:
-        return f"<Benchmark: {self.detector} on {self.suite}, {len(self.results)} test sets, macro mean AP {percent(self.macro)}>"
+        sets = f"{len(self.results)} test set" + ("s" if len(self.results) != 1 else "")
+        return f"<Benchmark: {self.detector} on {self.suite}, {sets}, macro mean AP {percent(self.macro)}>"
 
     def _repr_html_(self) -> str:
         return self.table("html")
@@ -262,7 +263,7 @@ def _nothing_scored(scores: Scores) -> str:
     reason, count = reasons[0]
     return (
         f"{scores.provenance.detector} failed on all {len(scores.labels)} images of {scores.provenance.test_set}, so there is no "
-        f"result. {count} times: {reason}{others}. Check the detector's input size and output with a single image first."
+        f"result. {count} times: {reason.rstrip('.')}{others}. Check the detector's input size and output with a single image first."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 STDIN = "-"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
+# Smaller than one block of JPEG.
+SMALL_PX = 8
+
 
 @dataclass(frozen=True)
 class Row:
@@ -31,7 +34,7 @@ class Row:
 
     name: str
     scored: Scored
-    label: str | None  # real or fake by the threshold, None without one, or for a failed image
+    label: str | None  # real, fake or unsure by the frozen thresholds; None without them, and for a failed image
 
 
 @click.command(
@@ -50,7 +53,7 @@ examples:
 @click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER|PATTERN|-...")
 @click.option("--logit", "as_logit", is_flag=True, help="print the logit instead of the fakeness")
 @click.option("--calibrated", "is_calibrated", is_flag=True, help="by the threshold and temperature frozen with the weights")
-@click.option("--threshold", type=float, metavar="LOGIT", help="fake is above it (default: the one frozen with the weights)")
+@click.option("--threshold", type=float, metavar="LOGIT", help="fake is above it (default: those frozen with the weights)")
 @click.option("--sort", is_flag=True, help="most fake first, once all are scored")
 @shared.as_json
 @click.option("--csv", "table", type=shared.FILE, metavar="FILE", help="also write path, fakeness, logit, label, error")
@@ -91,8 +94,9 @@ def score(
 
         loaded = load_detector(detector, device=device, backend=backend, precision=precision)
         loaded = calibrated(loaded) if is_calibrated else loaded
-        threshold = loaded.threshold_logit if threshold is None else threshold
-        rows: Iterable[Row] = _rows(images, loaded, threshold, batch_size)
+        band = loaded.band if threshold is None else (threshold, threshold)
+        judge = loaded.verdict if threshold is None else lambda logit: "fake" if logit > threshold else "real"
+        rows: Iterable[Row] = _rows(images, loaded, judge if band else None, batch_size)
         if sort:  # by logit: fakeness ties near 1
             rows = sorted(rows, key=lambda row: (row.scored.error is not None, -row.scored.logit if row.scored.error is None else 0.0))
         kept = []
@@ -104,7 +108,9 @@ def score(
                 say(_line(row, as_logit), file=sys.stdout)
     failed = [row for row in kept if row.scored.error is not None]
     if as_json:
-        shared.print_json(_document(kept, loaded, threshold))
+        shared.print_json(_document(kept, loaded, band))
+    elif band:
+        say(_bounds(loaded, *band))
     if failed:
         click.echo(f"{len(failed)} of {len(kept)} images failed.", err=True)
     elif explain:
@@ -125,7 +131,7 @@ def find_images(words: Sequence[str]) -> list[Path | bytes]:
     return found
 
 
-def _rows(images: Sequence[Path | bytes], detector: Detector, threshold: float | None, batch_size: int) -> Iterator[Row]:
+def _rows(images: Sequence[Path | bytes], detector: Detector, judge: Callable[[float], str] | None, batch_size: int) -> Iterator[Row]:
     """Scores in order, with a progress bar; failures are named on stderr."""
     from cnndetect.scoring import score_stream
 
@@ -136,8 +142,17 @@ def _rows(images: Sequence[Path | bytes], detector: Detector, threshold: float |
             name = STDIN if isinstance(given, bytes) else str(given)
             if scored.error is not None:
                 say(f"failed: {scored.error}")
-            label = None if threshold is None or scored.error is not None else "fake" if scored.logit > threshold else "real"
-            yield Row(name, scored, label)
+            elif scored.size is not None and min(scored.size) < SMALL_PX:
+                say(f"warning: {name} has {scored.size[1]}x{scored.size[0]} px. So few hold no traces to speak of; its score means little.")
+            yield Row(name, scored, judge(scored.logit) if judge and scored.error is None else None)
+
+
+def _bounds(detector: Detector, low: float, high: float) -> str:
+    """The thresholds of the labels, in words, as logits and as fakeness."""
+    from scipy.special import expit
+
+    real, fake = (f"{word} {logit:.2f} (fakeness {expit(logit):.3g})" for word, logit in (("real below", low), ("fake above", high)))
+    return f"{detector.name}, by logit: {fake}" + (f", {real}, unsure between" if low < high else ", real below")
 
 
 def _line(row: Row, as_logit: bool) -> str:
@@ -153,7 +168,7 @@ def _cells(row: Row) -> list[object]:
     return [row.name, row.scored.fakeness, row.scored.logit, row.label or "", ""]
 
 
-def _document(rows: Sequence[Row], detector: Detector, threshold: float | None) -> dict[str, object]:
+def _document(rows: Sequence[Row], detector: Detector, band: tuple[float, float] | None) -> dict[str, object]:
     from cnndetect.scoring import PROTOCOL
 
     good, bad = ([row for row in rows if (row.scored.error is not None) is failed] for failed in (False, True))
@@ -163,7 +178,9 @@ def _document(rows: Sequence[Row], detector: Detector, threshold: float | None) 
         "backend": detector.backend,
         "precision": detector.precision,
         "protocol": PROTOCOL,
-        "threshold_logit": threshold,
+        "threshold_logit": detector.threshold_logit if band == detector.band else band and band[1],
+        "real_below_logit": band and band[0],
+        "fake_above_logit": band and band[1],
         "images": [{"path": r.name, "fakeness": r.scored.fakeness, "logit": r.scored.logit, "label": r.label} for r in good],
         "failed": [{"path": r.name, "error": r.scored.error} for r in bad],
     }

@@ -29,7 +29,12 @@ def calibrated(detector: Detector) -> Detector:
     if engine is not None:
         run = engine.run
         engine = replace(engine, run=lambda images: calibrate(run(images), threshold=threshold, temperature=temperature))
-    return replace(detector, network=network, threshold_logit=0.0, temperature=1.0, identity=identity, engine=engine)
+    bounds = {
+        name: calibrate(value, threshold=threshold, temperature=temperature)
+        for name, value in (detector.record.get("verdict") or {}).items()
+    }
+    record = {**detector.record, "verdict": bounds or None}
+    return replace(detector, network=network, threshold_logit=0.0, temperature=1.0, identity=identity, engine=engine, record=record)
 
 
 class Calibrated(nn.Module):

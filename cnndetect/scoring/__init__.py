@@ -5,16 +5,23 @@ The names below are imported when first used, so that stored scores can be read 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cnndetect.lazy import exports
 
 if TYPE_CHECKING:
     from cnndetect.scoring.stream import BATCH_SIZE, PROTOCOL, Scored, load_detector, score, score_stream
 
 __all__ = ["BATCH_SIZE", "PROTOCOL", "Scored", "load_detector", "score", "score_stream"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'cnndetect.scoring' has no attribute {name!r}. Public: {', '.join(__all__)}.")
-    return getattr(import_module("cnndetect.scoring.stream"), name)
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "BATCH_SIZE": "cnndetect.scoring.stream",
+        "PROTOCOL": "cnndetect.scoring.stream",
+        "Scored": "cnndetect.scoring.stream",
+        "load_detector": "cnndetect.scoring.stream",
+        "score": "cnndetect.scoring.stream",
+        "score_stream": "cnndetect.scoring.stream",
+    },
+)

@@ -44,6 +44,8 @@ class Scored:
     """NaN where it failed."""
     error: str | None = None
     """Why it failed, None where it did not."""
+    size: tuple[int, int] | None = None
+    """Height and width as the detector saw it, None where the image could not be loaded."""
 
     @property
     def fakeness(self) -> float:
@@ -162,7 +164,7 @@ def _scored(outcome: Outcome) -> Scored:
     if reason is not None and outcome.size is not None:  # what cannot be decoded is named in its reason
         height, width = outcome.size
         reason = f"{outcome.key.path or f'The image of {width}x{height} px'}: {reason}"
-    return Scored(outcome.key.index, outcome.logit, reason)
+    return Scored(outcome.key.index, outcome.logit, reason, outcome.size)
 
 
 def _loads(images: Iterable[Any], protocol: Protocol) -> Iterator[tuple[_Key, Load]]:

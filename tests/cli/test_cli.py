@@ -206,3 +206,9 @@ def test_the_modules_are_the_program(tmp_path: Path) -> None:
     for module in ("score", "bench", "train", "zoo", "data", "audit", "report", "detectors"):
         found = subprocess.run([sys.executable, "-m", f"cnndetect.{module}", "--no-such"], capture_output=True, text=True, check=False)
         assert found.returncode == MISUSED and f"cnndetect {module}" in found.stderr, found.stderr
+
+
+@pytest.mark.parametrize("module", ["bench.paired", "zoo.families.progan", "analysis.explain"])
+def test_a_module_that_is_no_program_says_so(module: str) -> None:
+    found = subprocess.run([sys.executable, "-m", f"cnndetect.{module}", "--help"], capture_output=True, text=True, check=False)
+    assert found.returncode == MISUSED and "cnndetect VERB" in found.stderr and not found.stdout

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cnndetect
 from cnndetect.score import main
 
 FACTORY = "fake_detector_for_tests:make"
@@ -126,6 +127,19 @@ def test_a_label_stands_beside_the_number_where_there_is_a_threshold(folder: Pat
     assert _run(folder, "--threshold", "1000", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["threshold_logit"] == 1000 and {one["label"] for one in found["images"]} == {"real"}
+
+
+def test_a_label_is_the_verdict_of_score_and_says_by_which_thresholds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels[:1, :1]).save(tmp_path / "tiny.png")
+    for flags, options in (([], {}), (["--calibrated"], {"calibrated": True})):
+        assert main([str(tmp_path / "a.png"), "--device", "cpu", *flags]) == 0
+        answer = capsys.readouterr()
+        assert answer.out.split("\t")[1] == cnndetect.score(tmp_path / "a.png", device="cpu", verdict=True, **options)
+        assert "fake above" in answer.err and "warning" not in answer.err
+    assert main([str(tmp_path / "tiny.png"), "--device", "cpu"]) == 0
+    assert "tiny.png has 1x1 px" in capsys.readouterr().err
 
 
 def test_a_pattern_and_stdin_are_images_too(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
