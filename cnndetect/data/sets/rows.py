@@ -20,6 +20,16 @@ _FILE = Path(__file__).with_name("catalogue.json")
 Host = Literal["hub", "http", "browser", "mail"]
 Layout = Literal["01", "ai-nature", "real-fake", "flat", "csv", "parquet", "webdataset"]
 
+LAYOUT_WORDS = {
+    "01": "GENERATOR/[CLASS/]0_real and 1_fake",
+    "ai-nature": "GENERATOR/nature and ai",
+    "real-fake": "GENERATOR/real and fake",
+    "flat": "a folder of fakes for each generator, the reals apart",
+    "csv": "a table of paths and labels",
+    "parquet": "tables with images and labels inside",
+    "webdataset": "tars of images and labels",
+}
+
 
 class SetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a set."""
@@ -56,6 +66,13 @@ class SetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     shared_reals: list[list[str]] = []  # groups of one row have the same reals
 
     @property
+    def size(self) -> str | None:
+        """Of all its files together, where their sizes are known."""
+        sizes = [file.bytes / 1e9 if file.bytes else file.about_gb for file in self.files]
+        known = [size for size in sizes if size]
+        return f"{sum(known):.3g} GB" if known and len(known) == len(sizes) else None
+
+    @property
     def address(self) -> str:
         """Where a person looks at it."""
         return f"https://huggingface.co/datasets/{self.repo}" if self.repo else self.page or next((f.url for f in self.files if f.url), "")
@@ -82,8 +99,14 @@ def how_to_get(row: SetRow, folder: str | Path) -> str:
     >>> print(how_to_get(find_row("chameleon"), "chameleon"))
     Write to tattoo.ysl@gmail.com, as its authors ask.
     Then unpack it into chameleon.
+    Check it with: cnndetect data verify chameleon --suite chameleon
+    Score it with: cnndetect bench --suite chameleon
     """
     lines = [row.how] if row.how else []
+    fetched = row.host in ("hub", "http") and bool(row.files)
+    if fetched:
+        lines.append(f"cnndetect data get {row.id}")
+        lines.append("That fetches, checks and unpacks it. By hand:")
     if row.host == "browser":
         lines.append(f"Only a browser can fetch it: open {row.address}")
     if row.gated and row.repo:
@@ -98,7 +121,10 @@ def how_to_get(row: SetRow, folder: str | Path) -> str:
     lines += [f"The same set: {url}" for url in row.also]
     lines.append(f"Then unpack it into {folder}.")
     if row.layout not in ("01", "ai-nature", "real-fake"):
-        lines.append(f"Its layout is {row.layout}: bring it into the bench's with: cnndetect data arrange {row.layout} --help")
+        lines.append(f"Bring it into the layout of the bench with: cnndetect data arrange {row.layout} --help")
+    else:
+        lines.append(f"Check it with: cnndetect data verify {folder} --suite {row.id}")
+        lines.append(f"Score it with: cnndetect bench --suite {row.id}")
     return "\n".join(lines)
 
 
