@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,6 +122,17 @@ def test_only_images_opens_image_files() -> None:
     ]
     # Re-encoding in memory (JPEG, WebP of an augmentation) is not opening a file.
     assert {path for path in opening if not path.startswith("cnndetect/transforms/")} <= {"cnndetect/images/__init__.py"}
+
+
+def test_whole_files_are_written_by_files_and_stored_results_found_by_the_store() -> None:
+    writers = re.compile(r"\.write_text\(|(?<!>>> )\.write_bytes\(|os\.replace\(")
+    lines = {(path.relative_to(PACKAGE).as_posix(), line.strip()) for path in _modules() for line in path.read_text("utf-8").splitlines()}
+    writing = {name for name, line in lines if writers.search(line) and not line.startswith(">>>")}
+    # A journal is appended to, a download and a member of a zip are streams, and a part of a bulk scoring may lie in an object store.
+    assert writing == {"files.py", "scoring/journal.py", "data/official/download.py", "data/official/unpack.py", "bulk/parts.py"}
+    assert {name for name, line in lines if "read_result(" in line} == {"bench/results.py", "bench/store.py", "bench/verify.py"}
+    asked = {name for name, line in lines if re.search(r"\bscore_batches\(", line)}
+    assert asked == {"scoring/engine.py", "scoring/stream.py", "scoring/batches.py", "fitting/validation.py", "bulk/worker.py"}
 
 
 def test_every_module_opens_with_a_sentence() -> None:

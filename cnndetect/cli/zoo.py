@@ -58,6 +58,7 @@ def cut(packages: Path | None, photos: Path | None, per_photo: int | None, out: 
 
     Of packages there is decoders/ too: photographs that only decoders driven by photographs may paint.
     """
+    from cnndetect.files import write_whole
     from cnndetect.zoo.photographs.free_photos import free_photos, own_photos, write_crops
 
     if (packages is None) is (photos is None):
@@ -66,7 +67,7 @@ def cut(packages: Path | None, photos: Path | None, per_photo: int | None, out: 
     limits: dict[str, Any] = {} if per_photo is None else {"generators": per_photo, "suite": per_photo, "overlapping": True}
     records = write_crops(source, out, **limits)
     path = out / "attribution.json"
-    path.write_text(json.dumps(records, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(path, json.dumps(records, indent=1, ensure_ascii=False))
     _print({"photographs of the suite": len(records), "attribution": str(path)})
 
 

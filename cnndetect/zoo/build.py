@@ -145,7 +145,7 @@ def build_suite(
         records = read_record(attribution, list[dict[str, str]], what="a list of credits", advice="cnndetect zoo photos writes it.")
         names = {photograph_of(file) for file in list_images(shared)}
         text = attribution_text([record for record in records if record["name"] in names])
-        (Path(out) / "ATTRIBUTION.md").write_text(text, encoding="utf-8")
+        write_whole(Path(out) / "ATTRIBUTION.md", text)
     return counts
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from cnndetect.data.photos import REDUCTION, SIZE_PX, reduce
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 from cnndetect.images import list_images, open_image
 from cnndetect.zoo.photographs.qresource import read_members
 
@@ -282,7 +283,7 @@ def write_crops(
             boxes += random_boxes(*photo.image.size, count=limits[photo.folder] - len(boxes), seed=seed, least=least)
         for index, box in enumerate(boxes):
             crop = Image.fromarray(reduce(photo.image.crop(box), least=least / SIZE_PX))
-            (folder / f"{photo.name}__{index}.png").write_bytes(encode_png(crop))
+            write_whole(folder / f"{photo.name}__{index}.png", encode_png(crop), flush=False)
         if photo.folder != "generators":
             records.append({key: getattr(photo, key) for key in ("name", "package", "member", "author", "licence", "source")})
     return records

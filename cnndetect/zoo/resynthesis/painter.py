@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from cnndetect.errors import WeightsError
+from cnndetect.files import write_whole
 from cnndetect.images import list_images, open_image
 from cnndetect.zoo.loop import generator_for
 from cnndetect.zoo.photographs.free_photos import encode_png
@@ -99,17 +100,15 @@ def paint_folder(painter: Painter, photos: Path, out: Path) -> int:
     for file in files:
         path = (out / file.relative_to(photos)).with_suffix(".png")
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             painted = painter.paint(np.asarray(open_image(file))[None], [file.stem])[0]
-            path.write_bytes(encode_png(Image.fromarray(painted)))
+            write_whole(path, encode_png(Image.fromarray(painted)), flush=False)
     write_record(painter, out / "record.json")
     return len(files)
 
 
 def write_record(painter: Painter, path: Path, **more: object) -> None:
     """What is known of a painter, as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**painter.described(), **more}, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps({**painter.described(), **more}, indent=1) + "\n")
 
 
 def _last_line(log: Path) -> dict[str, float]:
