@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 OLD_DRAWS = 300
 
 # Runs are worth less where each takes long: the share of --runs that a cell makes.
-SLOW = {34: 1.0, 150: 0.4, 2000: 0.15}
+SLOW = {34: 1.0, 150: 1.0, 2000: 0.5}
 
 Measure = Callable[[Draws, np.random.Generator], list[tuple[Interval, float]]]
 
