@@ -73,7 +73,7 @@ def _train(cell: Cell, run: Run) -> None:
     status = run(cell.config)
     if status:
         raise DataError(f"its training ended with status {status}; the message is above")
-    load(folder / BEST, device="cpu")  # what cannot be benched is no finished cell
+    load(folder / BEST, device="cpu")  # a cell whose weights do not load is not finished
 
 
 def bench_cells(runs: Path, suite: str, options: Options, *, results: Path, only: str = "*", device: str | None = None) -> dict[str, str]:

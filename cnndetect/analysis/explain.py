@@ -29,7 +29,7 @@ from cnndetect.transforms.preprocess import prepare
 if TYPE_CHECKING:
     import matplotlib.figure
 
-# A square is no smaller than this, and no smaller than so much of the longer side: at most 16 x 16 squares.
+# The smallest side of a square, in pixels and as a share of the longer side of the image: at most 16 x 16 squares.
 PATCH_PX, PATCH_SHARE = 32, 8
 BATCH_PIXELS = 1_000_000
 
@@ -73,10 +73,6 @@ class Explanation:
         memory = io.BytesIO()
         _beside(self.image, self).save(memory, "PNG")
         return memory.getvalue()
-
-    @property
-    def cell_px(self) -> tuple[float, float]:
-        return self.size_px[0] / self.heat.shape[0], self.size_px[1] / self.heat.shape[1]
 
     def at_native_size(self) -> np.ndarray:
         """The map over every pixel of the image, bilinear: [H, W]."""

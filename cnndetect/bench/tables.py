@@ -23,8 +23,6 @@ INTERVALS = (
     "* at the threshold and, for ECE, the temperature frozen on validation."
 )
 
-STYLES = ("github", "latex", "csv", "json")
-
 COLUMNS = {
     "ap": "AP",
     "auc": "AUC",

@@ -24,7 +24,7 @@ examples:
 @shared.draws()
 @shared.as_json
 def audit(suite: str, given: str | None, against: Path | None, draws: int, as_json: bool) -> int:
-    """Check whether real and fake can be told apart by their files, and whether pictures are there twice."""
+    """Check whether real and fake can be told apart by their files alone, and look for duplicates."""
     from cnndetect.analysis.audit.table import as_text, audit_suite
     from cnndetect.analysis.audit.verdict import BIASED, training_facts
     from cnndetect.bench.suites import find_suites

@@ -15,7 +15,7 @@ from cnndetect.paths import data_root
 
 @click.command(
     epilog="""Code and weights of the generators are fetched in pinned versions and checked by hash. They are not part of cnndetect and
-have licences of their own. A generator that cannot be had is passed over and counted. The same command continues.
+have licences of their own. A generator that cannot be fetched is skipped and counted. The same command continues.
 
 \b
 examples:

@@ -41,7 +41,7 @@ class OfficialRecord:
     file: str
     urls: tuple[str, ...]
     size: int | None  # bytes
-    sha256: str | None  # sha256, md5: of the .pth, None where nobody has told it
+    sha256: str | None  # of the .pth, as md5; None where neither the authors nor a mirror publish it
     md5: str | None
     proof: str  # who says so; the authors publish no checksums
     recipe: str

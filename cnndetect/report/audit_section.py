@@ -34,7 +34,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     figures: dict[str, tuple[float | None, float | None, float | None]]
     """Classifier -> average precision and its bounds, None where there are none; chance is one half."""
-    doubles: int
+    duplicates: int
     """Equal or nearly equal pictures that no name announces."""
     unreadable: int
     sizes: tuple[str, str]
@@ -76,11 +76,11 @@ def audit_section(inputs: Inputs) -> Section:
         points = [[audit.name, kind, ap.value, ap.low, ap.high] for kind, ap in audit.aps.items()]
         data = Data(["test_set", "classifier", "ap", "low", "high"], points)
         drawings.append(Drawing(f"audit-{audit.name}", figure, f"Verdict: **{_shown(audit)}**.", f"Audit of {audit.name}: {words}", data))
-    head = ["test set", "verdict", *kinds, "doubles", "unreadable", "real", "fake", "why"]
+    head = ["test set", "verdict", *kinds, "duplicates", "unreadable", "real", "fake", "why"]
     data = Data(
-        ["test_set", "verdict", *(f"ap_{name}" for name in _KINDS.values()), "doubles", "unreadable", "reasons", "notes"],
+        ["test_set", "verdict", *(f"ap_{name}" for name in _KINDS.values()), "duplicates", "unreadable", "reasons", "notes"],
         [
-            [a.name, a.verdict, *(a.aps[k].value for k in kinds), a.doubles, a.unreadable, " | ".join(a.reasons), " | ".join(a.notes)]
+            [a.name, a.verdict, *(a.aps[k].value for k in kinds), a.duplicates, a.unreadable, " | ".join(a.reasons), " | ".join(a.notes)]
             for a in audits
         ],
     )
@@ -103,7 +103,7 @@ def _kept(test_set: TestSet, known: dict[Path, FileFacts], options: dict[str, An
             name=audit.name,
             verdict=audit.verdict,
             figures={kind: _parts(getattr(audit, field)) for kind, field in _KINDS.items()},
-            doubles=sum(not pair.same_photograph for pair in audit.pairs),
+            duplicates=sum(not pair.same_photograph for pair in audit.pairs),
             unreadable=audit.real.unreadable + audit.fake.unreadable,
             sizes=(_common(audit.real), _common(audit.fake)),
             reasons=audit.reasons,
@@ -129,7 +129,7 @@ def _finding(audits: Sequence[Found]) -> str:
 
 def _row(audit: Found) -> list[Cell]:
     aps = [Value(percent(ap), ap.value) for ap in audit.aps.values()]
-    counts = [Value(str(count), count) for count in (audit.doubles, audit.unreadable)]
+    counts = [Value(str(count), count) for count in (audit.duplicates, audit.unreadable)]
     return [audit.name, _shown(audit), *aps, *counts, *audit.sizes, "; ".join(audit.reasons) or "nothing found"]
 
 

@@ -16,7 +16,7 @@ _CONNECTIONS = 200
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A listening socket. port: 0 for any free one.  Raises ProtocolError where the address cannot be had."""
+    """A listening socket. port: 0 for any free one.  Raises ProtocolError where the address is taken or not allowed."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with ExitStack() as stack:

@@ -89,6 +89,6 @@ def _download(name: str) -> dict[str, torch.Tensor]:
         return dict(weights.get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"The ImageNet weights {weights} could not be had from {weights.url} ({error}). Fetch that file "
+            f"The ImageNet weights {weights} could not be fetched from {weights.url} ({error}). Fetch that file "
             "where a network is and give it with --init FILE, or start from noise with --init random."
         ) from error

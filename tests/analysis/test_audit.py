@@ -1,4 +1,4 @@
-"""The audit: it shouts at bias, stays quiet without, finds doubles and leaks, and its classifiers cannot cheat."""
+"""The audit: it names bias, stays quiet without, finds duplicates and leaks, and its classifiers cannot cheat."""
 
 from __future__ import annotations
 
@@ -127,12 +127,12 @@ def test_ijg_tables_are_the_standards() -> None:
     assert set(ijg_tables(100)[0]) == {1}
 
 
-def test_doubles_and_contradictions_are_named(tmp_path: Path) -> None:
+def test_duplicates_and_contradictions_are_named(tmp_path: Path) -> None:
     root = draw_set(tmp_path / "set")
     real, fake = root / "0_real", root / "1_fake"
     (real / "again.png").write_bytes((real / "0_real0.png").read_bytes())
     found = audit_set(root, draws=0)
-    assert found.verdict == WARNING and "1 files are there twice, such as 0_real/0_real0.png = 0_real/again.png" in found.reasons
+    assert found.verdict == WARNING and "1 files are duplicates, such as 0_real/0_real0.png = 0_real/again.png" in found.reasons
     (fake / "contradiction.png").write_bytes((real / "0_real1.png").read_bytes())
     found = audit_set(root, draws=0)
     assert found.verdict == BIASED and "files are both real and fake" in found.reasons[0]

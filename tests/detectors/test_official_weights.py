@@ -72,7 +72,7 @@ def drawn(checkpoint, digests, tmp_path, monkeypatch):
 def test_the_records_are_the_published_ones() -> None:
     first, second = OFFICIAL[NAME], OFFICIAL["wang2020-blur-jpg-0.5"]
     assert (first.size, first.sha256) == (282_442_597, "a73295ac66f9cb74d558ce3ade46f75e2f2997ed05eeed0f4b774623372058ea")
-    # Nobody has told the other's SHA-256; the record says so, and has what was told.
+    # The other's SHA-256 is not published; the record says so, and has what is.
     assert second.sha256 is None and second.size is None and "no SHA-256" in second.proof and len(second.md5 or "") == 32
     for record in OFFICIAL.values():
         assert record.licence == "CC BY-NC-SA 4.0" and record.progan_only

@@ -28,10 +28,10 @@ def as_text(audits: Sequence[Audit]) -> str:
         "verdict",
         "real/fake",
         f"AP by files (bar {METADATA_BAR:.2f})",
-        "AP by length",
+        "AP by file size",
         f"AP by history (bar {METADATA_BAR:.2f})",
         f"AP by global statistics (bar {STATISTICS_BAR:.2f})",
-        "doubles",
+        "duplicates",
     ]
     rows = [
         [

@@ -77,11 +77,11 @@ class Audit:
     each: dict[str, float]
     """AUC of every such statistic alone, below 0.5 where fakes have less of it."""
     pairs: tuple[Pair, ...]
-    """Pictures that are there twice."""
+    """Duplicates."""
     against: tuple[Pair, ...]
     """Those that a training folder has too."""
     verdict: str
-    """QUIET, WARNING or BIASED, about files and doubles."""
+    """QUIET, WARNING or BIASED, about files and duplicates."""
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
     """What is no fault of the files."""
@@ -215,7 +215,7 @@ def _findings(
     report([p for p in pairs if p.exact and p.between_classes], biased, "files are both real and fake")
     report([p for p in leaks if p.exact], biased, "files are in the training folder too")
     report([p for p in leaks if not p.exact], warnings, "pictures are nearly equal to one of the training folder")
-    report([p for p in pairs if p.exact and not p.between_classes], warnings, "files are there twice")
+    report([p for p in pairs if p.exact and not p.between_classes], warnings, "files are duplicates")
     other = [p for p in pairs if not p.exact and not p.same_photograph]
     report([p for p in other if not p.between_classes], warnings, "pairs of one class are nearly equal pictures")
     report([p for p in other if p.between_classes], warnings, "pairs of a real and a fake are nearly equal pictures, and no name says so")

@@ -34,7 +34,7 @@ class Built:
     images: int
     """Fakes in its test set."""
     reason: str | None
-    """Why it could not be had."""
+    """Why it is missing."""
 
 
 def build_public(
@@ -50,7 +50,7 @@ def build_public(
 
     photos: 128 px crops named PHOTOGRAPH__K.png; ``count`` of them are taken, from as many photographs as there are.
     cache: where code and weights of the generators lie.  only: names; all of them where empty.
-    A generator that cannot be had is passed over, with its reason. Finished images are kept: the same call continues.
+    A generator that cannot be fetched is skipped, with its reason. Finished images are kept: the same call continues.
     Raises DataError where there are fewer photographs than ``count``.
     """
     chosen = list(GENERATORS.values()) if generators is None else list(generators)
