@@ -56,6 +56,8 @@ HELP = {
     "rotate": "of pairs: by multiples of 90 degrees",
     "spectrum_probability": "of pairs: share of fakes that get their photograph's radial power spectrum",
     "retouch_probability": "of pairs: share of images that are sharpened, softened, made noisy or changed in tone, each alone",
+    "scale_probability": "of pairs: share of them that are resized, both images alike",
+    "scales": "of pairs: smallest and largest factor of that",
     "codecs": "of pairs: some of jpeg, jpeg444, jpeg-twice, webp",
 }
 

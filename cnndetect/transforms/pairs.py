@@ -34,11 +34,16 @@ class PairConfig:
     # share of the images, drawn for each one alone, that are sharpened, softened, made noisy or changed in tone, so that none of these
     # belongs to one label
     retouch_probability: float = 0.0
+    # share of the pairs whose images are both resized, by one factor of ``scales`` and one filter, before the crop; an image is never
+    # made smaller than the crop
+    scale_probability: float = 0.0
+    scales: tuple[float, float] = (0.5, 1.5)
 
     def __post_init__(self) -> None:
-        for name in ("mix_probability", "spectrum_probability", "retouch_probability"):
+        for name in ("mix_probability", "spectrum_probability", "retouch_probability", "scale_probability"):
             _expect(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a fraction in [0, 1]")
         _expect(0 <= self.mix_weight < 1, "mix_weight", self.mix_weight, "a fraction in [0, 1)")
+        _expect(0 < self.scales[0] <= self.scales[1], "scales", self.scales, "two factors, the smaller first")
         _expect(len(self.codecs) > 0, "codecs", self.codecs, f"at least one of {', '.join(CODECS)}")
         for codec in self.codecs:
             lookup("codec", CODECS, codec)
@@ -80,10 +85,10 @@ def _retouch_seed(pairs: PairConfig, rng: np.random.Generator) -> int | None:
 def augment_pair(
     real: np.ndarray, fake: np.ndarray, config: AugmentConfig, pairs: PairConfig, *, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One view of a pair; both images go through exactly the same blur, compression, crop, flip and turns.
+    """One view of a pair; both images go through exactly the same scaling, blur, compression, crop, flip and turns.
 
-    Before that, where PairConfig asks for it, the fake is mixed with its photograph or gets its spectrum, and each image is
-    retouched by a draw of its own.
+    Where PairConfig asks for it, the fake is first mixed with its photograph or given its spectrum; after the scaling each image
+    is retouched by a draw of its own.
 
     real, fake: uint8 [H, W, 3], of equal size.  Returns two uint8 [crop_px, crop_px, 3].  Raises ImageError.
 
@@ -94,16 +99,32 @@ def augment_pair(
     """
     if real.shape != fake.shape:
         raise ImageError(f"Got a photograph of {real.shape} and a fake of {fake.shape}. Expected a pair of equal size.")
-    choice = draw_pair(config, pairs, real.shape[0], real.shape[1], rng=rng)
+    sides = real.shape[:2]
+    if pairs.scale_probability:
+        size, scaling = draw_scale(pairs, sides, config.crop_px, rng=rng.spawn(1)[0])
+        sides = size[::-1]
+    choice = draw_pair(config, pairs, *sides, rng=rng)
     if choice.weight:
         fake = mix(fake, real, choice.weight)
     if choice.match:
         fake = match_spectrum(fake, real)
+    if sides != real.shape[:2]:
+        real, fake = (np.asarray(Image.fromarray(image).resize(size, scaling)) for image in (real, fake))
     real, fake = (
         image if seed is None else retouch(image, rng=np.random.default_rng(seed))
         for image, seed in zip((real, fake), choice.retouches, strict=True)
     )
     return apply_pair(real, choice, crop_px=config.crop_px), apply_pair(fake, choice, crop_px=config.crop_px)
+
+
+def draw_scale(
+    pairs: PairConfig, sides: tuple[int, int], crop_px: int, *, rng: np.random.Generator
+) -> tuple[tuple[int, int], Image.Resampling]:
+    """(width, height) that both images of a pair of ``sides`` (height, width) are resized to, and the filter."""
+    scaling = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)[int(rng.integers(3))]
+    scale = rng.uniform(*pairs.scales) if rng.random() < pairs.scale_probability else 1.0
+    height, width = (max(round(side * scale), min(side, crop_px)) for side in sides)
+    return (width, height), scaling
 
 
 def apply_pair(array: np.ndarray, choice: PairDraw, *, crop_px: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from cnndetect.errors import ImageError
 from cnndetect.transforms.augment import AugmentConfig
-from cnndetect.transforms.pairs import PairConfig, augment_pair, draw_pair
+from cnndetect.transforms.pairs import PairConfig, augment_pair, draw_pair, draw_scale
 from cnndetect.transforms.retouch import match_spectrum, retouch
 
 PLAIN = AugmentConfig(resize_px=None, crop_px=48)
@@ -80,3 +80,18 @@ def test_earlier_draws_do_not_change_when_neither_is_asked_for() -> None:
     same, plain = augment_pair(photo, fake, PLAIN, PairConfig(mix_probability=0.0), rng=np.random.default_rng(0))
     assert (real == same).all()
     assert (matched != plain).any()
+
+
+def test_both_images_of_a_pair_are_scaled_alike_and_never_below_the_crop() -> None:
+    photo = _photo(5, size_px=60)
+    always = PairConfig(mix_probability=0.0, scale_probability=1.0)
+    seen = set()
+    for seed in range(20):
+        real, fake = augment_pair(photo, photo.copy(), PLAIN, always, rng=np.random.default_rng(seed))
+        assert (real == fake).all()
+        assert real.shape == (48, 48, 3)
+        seen.add(real.tobytes())
+    assert len(seen) == 20
+    sizes = {draw_scale(always, (60, 80), 48, rng=np.random.default_rng(seed))[0] for seed in range(200)}
+    assert min(height for _, height in sizes) == 48
+    assert max(width for width, _ in sizes) > 110
