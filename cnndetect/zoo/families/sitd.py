@@ -34,7 +34,7 @@ class SITDConfig:
 
 
 CPU = SITDConfig()
-CPU_TUNE = replace(CPU, steps=300, lr=2e-4)
+CPU_TUNE = replace(CPU, steps=4000, lr=5e-4)
 GPU = SITDConfig(width=32, steps=40000, batch=32, lr=1e-4)
 GPU_TUNE = replace(GPU, steps=4000)
 
