@@ -25,5 +25,12 @@ def from_steps(steps: Tensor, scale: Tensor) -> Tensor:
     return steps.float() * _per_channel(scale, steps)
 
 
+def unpacked(value: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    """A tensor of a generator's file as it is computed with: float32 from steps and scale or from half precision."""
+    if isinstance(value, tuple):
+        return from_steps(*value)
+    return value.float() if value.is_floating_point() else value
+
+
 def _per_channel(scale: Tensor, weights: Tensor) -> Tensor:
     return scale.float().view(-1, *([1] * (weights.ndim - 1)))  # [C] -> [C, 1, ...]

@@ -19,6 +19,7 @@ from torch import nn
 
 from cnndetect.errors import DataError
 from cnndetect.files import sha256_of, write_whole
+from cnndetect.packing import unpacked
 from cnndetect.progress import bar
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -33,7 +34,9 @@ class Job:
     device: str = "cpu"  # "cpu" or "cuda"
     checkpoint_seconds: float = 120.0  # time between checkpoints
     log_steps: int = 200  # steps a log line averages
-    start: Path | None = None  # a checkpoint of the same architecture whose networks a fresh run starts from (its optimisers are not taken)
+    # a checkpoint of the same architecture whose networks a fresh run starts from (its optimisers are not taken), or the file of a
+    # generator that was exported from one
+    start: Path | None = None
 
     def place(self, module: Network) -> Network:
         """The module on the device, channels last: faster on a GPU and, for convolutions of few channels, on a CPU too."""
@@ -165,7 +168,10 @@ def _restore(path: Path, state: Mapping[str, nn.Module | torch.optim.Optimizer],
 
 
 def _take_networks(path: Path, state: Mapping[str, nn.Module | torch.optim.Optimizer]) -> None:
-    content = torch.load(path, map_location="cpu", weights_only=True)["state"]
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    # The file of a generator that ships holds one network; a checkpoint holds all, and their optimisers.
+    shipped = {"network": {key: unpacked(value) for key, value in content.get("weights", {}).items()}}
+    content = content.get("state", shipped)
     for name, part in state.items():
         if isinstance(part, nn.Module):
             try:

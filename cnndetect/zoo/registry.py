@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cnndetect.data.photos import SIZE_PX
 from cnndetect.errors import DataError, WeightsError, lookup
-from cnndetect.packing import from_steps, to_steps
+from cnndetect.packing import to_steps, unpacked
 from cnndetect.zoo.loop import Job, generator_for
 
 # Smaller tensors are not worth a scale per channel.
@@ -116,12 +116,6 @@ def pack(source: str | Path, path: str | Path) -> Path:
     return Path(path)
 
 
-def _unpack(value: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    if isinstance(value, tuple):
-        return from_steps(*value)
-    return value.float() if value.is_floating_point() else value
-
-
 @dataclass(frozen=True)
 class Generator:
     """A trained generator, ready to make fakes. Same seed and index, same image, whatever else is made with it."""
@@ -159,7 +153,7 @@ def load_generator(path: str | Path, *, device: str = "cpu") -> Generator:
     described = {key: _tuples(value) for key, value in content["config"].items() if key != "start"}
     config = type(family.module.CPU)(**described)
     network = family.module.Generator(config) if family.kind == "unconditional" else family.module.Network(config)
-    network.load_state_dict({key: _unpack(value) for key, value in content["weights"].items()})
+    network.load_state_dict({key: unpacked(value) for key, value in content["weights"].items()})
     return Generator(family, network.to(device).eval(), config, device)
 
 
