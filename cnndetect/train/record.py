@@ -14,6 +14,7 @@ from cnndetect.train.config import FREE_FIELDS, as_plain
 from cnndetect.train.distributed import batchnorm_kind
 from cnndetect.train.recipes import RECIPES
 from cnndetect.train.run_state import BEST, Run
+from cnndetect.transforms.pairs import PairConfig
 
 DIFFERENCES = (
     "the best weights are those of the best validation (accuracy, then AP, then loss) over all epochs; the "
@@ -65,8 +66,8 @@ def recipe_name(run: Run) -> str:
     recipe = RECIPES.get(run.config.recipe)
     if recipe is None:
         return run.config.recipe
-    given = {**asdict(run.config.augment), **{key: getattr(run.config, key) for key in recipe.settings}}
-    named = {**asdict(recipe.augment), **recipe.settings}
+    given = _flat({**asdict(run.config.augment), **{key: getattr(run.config, key) for key in recipe.settings}})
+    named = _flat({**asdict(recipe.augment), **recipe.settings})
     changed = [f"{key}={given[key]}" for key in named if given[key] != named[key] and key not in FREE_FIELDS]
     return f"{run.config.recipe} with {', '.join(changed)}" if changed else run.config.recipe
 
@@ -83,3 +84,9 @@ def _without_paths(run: Run) -> dict[str, Any]:
     if run.config.init not in ("imagenet", "random"):
         plain["init"] = Path(run.config.init).name
     return plain
+
+
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of what pairs go through stand beside the others, as their flags do."""
+    pairs = fields.get("pairs")
+    return {**fields, "pairs": None, **asdict(pairs)} if isinstance(pairs, PairConfig) else fields
