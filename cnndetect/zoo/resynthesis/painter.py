@@ -17,6 +17,7 @@ from PIL import Image
 from cnndetect.errors import WeightsError
 from cnndetect.files import write_whole
 from cnndetect.images import list_images, open_image
+from cnndetect.packing import unpacked
 from cnndetect.zoo.loop import generator_for
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.registry import NOT_A_GENERATOR
@@ -85,7 +86,7 @@ def load_painter(path: str | Path, *, device: str = "cpu") -> Painter:
         }
         config = DrivenConfig(**described)
         network = Resynthesiser(config)
-        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in content["weights"].items()})
+        network.load_state_dict({key: unpacked(value) for key, value in content["weights"].items()})
     except NOT_A_GENERATOR as error:
         raise WeightsError(
             f"{path} cannot paint photographs. Expected a {WEIGHTS} made by: cnndetect zoo train FAMILY --from photographs ({error})"
