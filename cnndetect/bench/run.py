@@ -226,23 +226,26 @@ def _one(
     making["temperature"] = detector.temperature
     # A detector that nothing proves to be the one of an earlier run is scored again.
     trusted = detector.identity is not None and not options.rerun
+    journal = path.with_suffix(".journal")
     if trusted:
         earlier = finished(path, provenance, **making)
         for title, place in [] if earlier else twins(suite, test_set):
             twin = result_path(results, detector.name, test_set.name, options, place)
             earlier = earlier or adopted(twin, title, path, provenance, **making)
         if earlier:
+            journal.unlink(missing_ok=True)  # a kill may have come between the result and the end of its journal
             advance(len(samples))
             return earlier
-    journal = path.with_suffix(".journal")
     if not trusted:
         journal.unlink(missing_ok=True)
     conditions = Conditions(options.protocol, options.degradation, options.batch_size, options.seed)
     scores = score_set(detector, samples, conditions, journal=journal, provenance=provenance, advance=advance, known=known)
-    journal.unlink(missing_ok=True)
     if scores.failed.all():
+        journal.unlink(missing_ok=True)
         raise ProtocolError(_nothing_scored(scores))
-    return keep(path, scores, **making)
+    result = keep(path, scores, **making)
+    journal.unlink(missing_ok=True)  # not before the scores are stored
+    return result
 
 
 def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...]:

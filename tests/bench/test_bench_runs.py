@@ -88,6 +88,18 @@ def test_another_bootstrap_needs_no_network(suite, tmp_path) -> None:
     assert sum(calls) == 16 and again.results[0].metrics == few.results[0].metrics
 
 
+def test_a_run_that_ends_before_its_scores_are_stored_scores_none_of_them_again(suite, tmp_path, monkeypatch) -> None:
+    calls, network = counting()
+    with monkeypatch.context() as patched:
+        patched.setattr("cnndetect.bench.run.keep", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(suite, tmp_path / "r", named(network))
+    before = sum(calls)
+    assert before == 8 and list((tmp_path / "r").rglob("*.journal"))
+    run(suite, tmp_path / "r", named(network))
+    assert sum(calls) == 16 and not list((tmp_path / "r").rglob("*.journal"))
+
+
 def test_protocol_and_degradation_are_parts_of_the_name(suite, tmp_path) -> None:
     run(suite, tmp_path / "r", protocol="crop224", degradation="resize_0.5")
     run(suite, tmp_path / "r", limit=1)
