@@ -108,6 +108,14 @@ class Parts:
                 "detector with weights or an identity."
             )
 
+    def tidy(self) -> None:
+        """Remove what killed workers left half written. To be called when every part is there."""
+        system, root = self._place
+        if isinstance(system, LocalFileSystem):
+            for entry in os.scandir(root):
+                if entry.name.startswith(".") and entry.name.endswith(".tmp") and _NAME.match(entry.name[1:]):
+                    os.unlink(entry)
+
     def listed(self, source: str = "") -> list[Part]:
         """Parts that are written, those of one source or all of them, by name."""
         system, root = self._place

@@ -100,5 +100,6 @@ def score_dataset(
             for unit in left:
                 task(unit)
                 shown.update()
+    parts.tidy()
     images, failed = parts.counts(parts.listed())
     return Summary(parts.out, images, failed, before, run.detector, run.weights_sha256, run.protocol)

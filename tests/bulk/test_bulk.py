@@ -128,6 +128,18 @@ def test_an_interrupted_run_goes_on_and_loses_at_most_a_part(kind: str, photos: 
     assert (again.images, again.failed, again.found, sum(seen)) == (11, 1, 11, before)
 
 
+def test_what_a_killed_worker_left_half_written_is_gone_at_the_end(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores"
+    cnndetect.score_dataset(photos, out, detector=_detector(), images_per_part=4)
+    part = sorted(out.glob("*.parquet"))[-1]
+    half, other = out / f".{part.name}.0123.tmp", out / ".notes.tmp"
+    half.write_bytes(part.read_bytes()[:10])
+    other.touch()
+    part.unlink()
+    cnndetect.score_dataset(photos, out, detector=_detector(), images_per_part=4)
+    assert part.exists() and not half.exists() and other.exists()
+
+
 def test_images_that_join_a_folder_are_scored_alone(photos: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     cnndetect.score_dataset(photos, tmp_path / "out", detector=_detector(seen), images_per_part=4)
