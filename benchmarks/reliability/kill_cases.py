@@ -44,7 +44,7 @@ def bench_case(work: Path) -> Case:
         for label in ("0_real", "1_fake"):
             draw(work / "suite" / name / label, 300, side=32, rng=rng)
     words = ["bench", "--suite", str(work / "suite"), "--detector", "small_detector:small", "--results", "OUT", "--batch-size", str(BATCH)]
-    words += ["--backend", "torch", "--draws", "20", "--device", "cpu"]  # an engine would not note what it scores
+    words += ["--backend", "torch", "--draws", "300", "--device", "cpu"]  # an engine would not note what it scores
 
     def scores(out: Path) -> dict[str, list]:
         from cnndetect.bench.store import read_runs
