@@ -1,14 +1,16 @@
-"""How long a user waits: one image in a warm process, the first call of a cold one, and the embedded suite.
+"""How long a user waits: one image in a warm process, the first call of a cold one, the embedded suite, and its report.
 
     python benchmarks/speed/latency.py --out benchmarks/speed/latency.json
 
-Processor seconds are of all threads; wall seconds count only where nothing else runs.
+Processor seconds are of all threads and processes; wall seconds count only where nothing else runs. The report is made from the stored
+scores of every detector, with nothing kept from an earlier one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -19,9 +21,9 @@ from typing import Any
 
 from scoring import draw
 
-# Wall seconds that the project asks for.
-BARS = {"score() of one image, warm": 0.060, "first score() of a cold process": 4.0, "bench of mini": 15.0}
-WARM, COLD, BENCH = BARS
+# Seconds that the project asks for: of the wall, and of the processor for the report.
+BARS = {"score() of one image, warm": 0.060, "first score() of a cold process": 4.0, "bench of mini": 15.0, "report of mini": 180.0}
+WARM, COLD, BENCH, REPORT = BARS
 
 
 def main() -> None:
@@ -31,11 +33,14 @@ def main() -> None:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--without-bench", action="store_true")
+    parser.add_argument("--without-report", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     rows = []
     for detector in options.detector or [None]:
         rows += measure(detector, options)
+    if not options.without_report:
+        rows.append(report())
     options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
@@ -61,10 +66,23 @@ def measure(detector: str | None, options: argparse.Namespace) -> list[dict[str,
         for what, code in ((COLD, cold), *([] if options.without_bench else [(BENCH, bench)])):
             cpu, wall, _ = run(code)
             rows.append({"what": what, "cpu_s": cpu, "wall_s": wall})
-    for row in rows:
-        row |= {"detector": name, "backend": f"{backend}/{options.precision}", "bar_s": BARS[row["what"]]}
-        print(f"{name} {backend}: {row['what']} {row['cpu_s']:.3f} s of processor, {row['wall_s']:.3f} s, bar {row['bar_s']}", flush=True)
-    return rows
+    return [told(row, name, f"{backend}/{options.precision}") for row in rows]
+
+
+def report() -> dict[str, Any]:
+    """The report of the embedded suite, all sections."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CNNDETECT_KEPT"] = f"{folder}/kept"
+        words = ["report", "--suite", "mini", "--out", f"{folder}/report"]
+        cpu, wall, _ = run(f"import sys; from cnndetect.cli.main import main; sys.exit(main({words!r}))")
+    return told({"what": REPORT, "cpu_s": cpu, "wall_s": wall}, "all with stored scores", "-")
+
+
+def told(row: dict[str, Any], detector: str, backend: str) -> dict[str, Any]:
+    """The whole row, printed."""
+    row |= {"detector": detector, "backend": backend, "bar_s": BARS[row["what"]]}
+    print(f"{detector} {backend}: {row['what']} {row['cpu_s']:.3f} s of processor, {row['wall_s']:.3f} s, bar {row['bar_s']}", flush=True)
+    return row
 
 
 def run(code: str) -> tuple[float, float, str]:

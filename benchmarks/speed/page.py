@@ -1,7 +1,6 @@
-"""docs/performance.md and its plot, from the JSON files that scoring.py, latency.py and precision.py wrote.
+"""docs/performance.md and its plot, from the JSON files in this folder: ``python benchmarks/speed/page.py``.
 
-    python benchmarks/speed/page.py --scoring benchmarks/speed/scoring.json --latency benchmarks/speed/latency.json \\
-        --precision benchmarks/speed/precision.json --out docs/performance.md
+``python benchmarks/speed/all.py`` measures them again and calls this.
 """
 
 from __future__ import annotations
@@ -15,102 +14,26 @@ from tabulate import tabulate
 
 from cnndetect.files import write_whole
 
+HERE = Path(__file__).resolve().parent
 PLOT = "figures/performance.svg"
+FILES = ("scoring", "latency", "choice", "precision", "gpu", "autocast", "zoo")
 
 # Assumptions of the cost: a list price that is easy to replace, and machines that do nothing else.
 DOLLARS_PER_CORE_HOUR = 0.04
 SIZES = ("64", "224", "1024", "4000")
 BARS = {"float32": 3.5, "bfloat16": 7.0, "int8": 13.0}
 
-TEXT = """# Performance
-
-This page is made by `benchmarks/speed/page.py` from measured figures; the commands stand at each table. {measured}
-`efficientnet-lite0` is a checkpoint of a network that was still being trained; its speed does not depend on that.
-
-## Backends
-
-`cnndetect score`, `cnndetect bench`, `cnndetect.score` and `cnndetect.benchmark` take `--backend` and `--precision`:
-
-| backend     | float32                         | bfloat16 | int8 | installed with         |
-|-------------|---------------------------------|----------|------|------------------------|
-| torch       | the reference                   | autocast | no   | cnndetect              |
-| onnxruntime | within 1e-4 of torch's logits   | no       | yes  | cnndetect              |
-| openvino    | within 1e-4 of torch's logits   | yes      | yes  | cnndetect[openvino]    |
-| compile     | within 1e-4 of torch's logits   | no       | no   | a C++ compiler         |
-
-The default is the first of onnxruntime, openvino and torch that is installed and has the network's operations. It is compared with
-torch on two fixed images when it is loaded; if a logit differs by more than 1e-4, one line says so and torch is used. Results name
-backend and precision. bfloat16 and int8 are used only by name, and are then part of the detector's name. Heat maps, features and
-training always use torch. ONNX Runtime is the one that is installed by default because it is as fast as OpenVINO within a tenth in
-float32, its wheel has half the size (28 MB and 59 MB, and 9 MB for `onnx` with either), and it builds no kernels for every new image
-size. On processors without VNNI instructions, int8 of ONNX Runtime may saturate; compare its logits there before use.
-
-An image above 4 megapixels (1.2 for EfficientNet-Lite0) goes through torch in strips, whatever the backend: see
-[large images](large-images.md). `cnndetect detectors export NAME FILE.onnx` writes any network that has an ONNX form here, with dynamic
-height and width, after comparing it with torch on four sizes. Networks with a Fourier transform or CLAHE have none, and stay with torch.
-
-int8 rounds what enters a convolution or an addition to 256 steps between two bounds, which are measured on validation photographs
-(`cnndetect detectors ranges`) and lie beside the bundled weights. The first convolution computes in float. Packed weights enter as the
-whole numbers that they are.
-
-## Cost of an image
-
-    python benchmarks/speed/scoring.py --out benchmarks/speed/scoring.json
-
-{conditions}
-
-{tables}
-
-![images per second by side]({plot})
-
-`official` is the official code's network (torchvision's ResNet-50 with one logit, the same weights) fed as its demo_dir.py feeds it:
-ToTensor, Normalize, and as many images at once as the batch column says. "Limit" is the time in which this core's large matrix
-products in float32 would do the network's operations, without decoding ({gemm}, measured in the same run). Lower precision and
-convolutions by transforms can pass it.
-
-{verdict} {missing} Peak memory was measured with a batch of 8, each way in a
-process of its own; where it is missing, all ways ran in one process (`--one-process`).
-
-{latency}
-
-## A billion images
-
-{billion}
-
-## What lower precision costs
-
-    python benchmarks/speed/precision.py --suite VALIDATION_PAIRS --limit 15 --results DIR --out validation.json
-    python benchmarks/speed/precision.py --suite all --results DIR --out suites.json
-
-The choices of int8 (bounds, which layer stays float) are made on validation pairs alone, with `--choose PHOTOGRAPHS`; test suites are
-only reported. "widest, first layer float" is used: on so few images the AP of the four ways cannot be told apart, and the first layer
-in int8 doubles the error of the logits of the neighbour-residual network. AP lost is that of float32 minus that of the way, in points;
-negative where it rose. With 30 images in a set, one image out of order is worth a few tenths of a point.
-
-{precision}
-
-## GPU
-
-The same code scores on a GPU: `--device cuda --precision bfloat16` computes channels last in bfloat16, while the next batch is copied as
-bytes from pinned memory. `python benchmarks/speed/gpu.py` measures images per second on data in memory and from files. {gpu}
-
-{training}
-
-{zoo}"""
+TEXT = (HERE / "page.txt").read_text(encoding="utf-8")
 
 
 def main() -> None:
     """Write the page and the plot."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scoring", type=Path, required=True)
-    parser.add_argument("--latency", type=Path)
-    parser.add_argument("--precision", type=Path, action="append", default=[])
-    parser.add_argument("--gpu", type=Path)
-    parser.add_argument("--training", type=Path)
-    parser.add_argument("--zoo", type=Path, help="lines of zoo.py --together")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--figures", type=Path, default=HERE, metavar="DIR", help="of the JSON files (default: this folder)")
+    parser.add_argument("--out", type=Path, default=HERE.parents[1] / "docs" / "performance.md")
     options = parser.parse_args()
-    content = json.loads(options.scoring.read_text(encoding="utf-8"))
+    found = {name: read(options.figures / f"{name}.json") for name in FILES}
+    content = found["scoring"]
     machine = content["machine"]
     gemm = " and ".join(f"{rate:.0f} GFLOP/s in {name}" for name, rate in machine["gemm_gflops"].items())
     text = TEXT.format(
@@ -119,25 +42,38 @@ def main() -> None:
         tables="\n\n".join(cost_table(name, kept, machine) for name, kept in content["detectors"].items()),
         plot=PLOT, gemm=gemm,
         verdict=verdict(content), missing=missing(content),
-        latency=latency(read(options.latency)), billion=billion(content),
-        precision=precision([row for path in options.precision for row in read(path)]),
-        gpu=gpu(read(options.gpu)), training=training(read(options.training)),
-        zoo=zoo([json.loads(line) for line in options.zoo.read_text(encoding="utf-8").splitlines()] if options.zoo else []),
+        peak=f", with a batch of {machine['peak_batch']}" if "peak_batch" in machine else "",
+        latency=latency(found["latency"]), billion=billion(content), precision=precision(found["choice"] + found["precision"]),
+        gpu=gpu(found["gpu"]), training=training(found["autocast"]), zoo=zoo(found["zoo"]), others=strangers(content),
     )  # fmt: skip
     write_whole(options.out, text.rstrip() + "\n")
     plot(content, options.out.parent / PLOT)
 
 
-def read(path: Path | None) -> Any:
-    return [] if path is None else json.loads(path.read_text(encoding="utf-8"))
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def strangers(content: dict[str, Any]) -> str:
+    """What is said of measured networks that do not ship."""
+    from cnndetect.detectors.records import registered
+
+    absent = [name for name in content["detectors"] if name not in registered()]
+    return (
+        f"\nNo bundled detector is called {' or '.join(absent)}: another checkpoint of that network was measured, which is as fast."
+        * bool(absent)
+    )
 
 
 def conditions(machine: dict[str, Any]) -> str:
+    shared = (
+        f"The machine was shared: {machine['load']:.0f} processes wanted its {machine['cores']} cores. Shared caches and memory slow every "
+        "way, so ratios within the table are fairer than the images per second. "
+    )
     return (
-        f"The machine was shared: {machine['load']:.0f} processes wanted its {machine['cores']} cores. So processor time on one thread is "
-        "compared, decoding of JPEG included; repetitions of all ways are interleaved and the least counts. Shared caches and memory slow "
-        "every way; ratios within the table are fairer than the images per second. `mixed` are images of different sizes, 96 to 320 px "
-        f"a side. Dollars assume {DOLLARS_PER_CORE_HOUR} a core hour."
+        "Processor time on one thread is compared, decoding of JPEG included; repetitions of all ways are interleaved and the least counts. "
+        f"{shared if machine['load'] > machine['cores'] else ''}`mixed` are images of different sizes, 96 to 320 px a side. Dollars assume "
+        f"{DOLLARS_PER_CORE_HOUR} a core hour."
     )
 
 
@@ -160,23 +96,29 @@ def cost_table(name: str, kept: dict[str, Any], machine: dict[str, Any]) -> str:
 
 def verdict(content: dict[str, Any]) -> str:
     """How far the bars are, for the network that the official code has too."""
-    rate, words = content["machine"]["gemm_gflops"]["float32"] * 1e9, []
-    asked = ", ".join(f"{bar:g} times ({name})" for name, bar in BARS.items())
+    rate, rows, shares = content["machine"]["gemm_gflops"]["float32"] * 1e9, [], []
     for kept in content["detectors"].values():
         for size, ways in kept["sizes"].items():
-            if "official" not in ways or not size.isdigit() or int(size) < 224:
+            if "official" not in ways or (size.isdigit() and int(size) < 224):
                 continue
             first = ways["official"]["cpu_s"]
-            share = kept["flops_224"] * (int(size) / 224) ** 2 / rate / first
-            best = {
-                name: max((first / row["cpu_s"] for way, row in ways.items() if way.endswith(f"/{name}")), default=None) for name in BARS
-            }
-            reached = ", ".join(f"{best[name]:.2f} of {bar:g} in {name}" for name, bar in BARS.items() if best[name])
-            words.append(
-                f"At {size} px the official network itself works at {share:.0%} of the limit, so float32 has no room for the ratio asked for. "
-                f"The project asked for {asked}; measured: {reached}."
-            )
-    return " ".join(words)
+            if size.isdigit():
+                shares.append(f"{kept['flops_224'] * (int(size) / 224) ** 2 / rate / first:.0%} ({size} px)")
+            for name, bar in BARS.items():
+                times = {way: first / row["cpu_s"] for way, row in ways.items() if way.endswith(f"/{name}")}
+                if times:
+                    way = max(times, key=lambda one: times[one])
+                    rows.append([size, way, times[way], bar, "yes" if times[way] >= bar else "no"])
+    if not rows:
+        return ""
+    head = ["px", "fastest way", "times official", "asked for", "reached"]
+    return (
+        "The project asked for so many times the speed of the official network, on the same files, weights and core:\n\n"
+        + tabulate(rows, headers=head, tablefmt="github", floatfmt=("", "", ".2f", "g", ""))
+        + f"\n\nThe official network itself works at {' and '.join(shares)} of the limit of this core. Where that share is above 1/3.5, an "
+        "engine that does the same multiplications in float32 at the full rate of the core is less than 3.5 times as fast. Two engines were "
+        "tried, ONNX Runtime and OpenVINO."
+    )
 
 
 def missing(content: dict[str, Any]) -> str:
@@ -211,7 +153,8 @@ def latency(found: list[dict[str, Any]]) -> str:
     head = ["what", "detector", "backend", "processor s", "wall s", "bar s"]
     rows = [[row["what"], row["detector"], row["backend"], row["cpu_s"], row["wall_s"], row["bar_s"]] for row in found]
     return (
-        "One image and one suite (`python benchmarks/speed/latency.py`), on all cores; the bars are wall seconds of a machine at rest:\n\n"
+        "One image, one suite and its report from stored scores (`python benchmarks/speed/latency.py`), on all cores. The bars are wall "
+        "seconds of a machine at rest; that of the report is processor seconds:\n\n"
         + tabulate(rows, headers=head, tablefmt="github", floatfmt=("", "", "", ".3f", ".3f", "g"))
     )
 
@@ -242,11 +185,13 @@ def training(found: Any) -> str:
     rows = [
         [row["network"], row["crop_px"], row["batch"], row["float32"], row["bfloat16"], row["bfloat16"] / row["float32"]] for row in found
     ]
+    losing = " and ".join(row["network"] for row in found if row["bfloat16"] < row["float32"])
+    slower = f"{losing} is slower in bfloat16 here (depthwise convolutions), so it trains in float32.\n" if losing else ""
     return (
         "## Training in bfloat16\n\n    python benchmarks/speed/autocast.py --out benchmarks/speed/autocast.json\n\n"
         "A step (forward, backward, Adam) on one thread, processor time, channels last:\n\n"
         + tabulate(rows, headers=head, tablefmt="github", floatfmt=("", "", "", ".1f", ".1f", ".2f"))
-        + "\n\nDepthwise convolutions are slower in bfloat16 here, so EfficientNet-Lite0 trains in float32.\n"
+        + f"\n\n{slower}"
     )
 
 
