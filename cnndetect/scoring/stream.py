@@ -25,6 +25,7 @@ from cnndetect.progress import bar
 from cnndetect.scoring.engine import Outcome, score_batches
 from cnndetect.scoring.inputs import given
 from cnndetect.scoring.loader import Load
+from cnndetect.scoring.shown import ScoreArray
 from cnndetect.transforms.preprocess import PROTOCOLS, Protocol, cut
 
 BATCH_SIZE = 32
@@ -46,6 +47,8 @@ class Scored:
     """Why it failed, None where it did not."""
     size: tuple[int, int] | None = None
     """Height and width as the detector saw it, None where the image could not be loaded."""
+    path: str | None = None
+    """Of an image that was given as one."""
 
     @property
     def fakeness(self) -> float:
@@ -72,7 +75,8 @@ def score(
     img: one image: a path, the bytes of a file, an open file, a PIL image, a NumPy array ([H, W, 3], [H, W, 1] or [H, W]) or
     a torch tensor [3, H, W], both uint8 or float in [0, 1]. Or a collection, kinds and sizes mixed: a list, a generator, a
     folder, a pattern such as "photos/*.jpg", an array [N, H, W, 3], a tensor [N, 3, H, W], a pandas Series, a torch Dataset.
-    Returns a float for one image, float64 [N] in the given order for a collection.
+    Returns a float for one image, for a collection float64 [N] in the given order, which a notebook shows as a table
+    (``ScoreArray``, with ``frame()`` and ``plot()``).
 
     Fakeness is sigmoid(logit), in [0, 1]. It orders images. It is NOT the probability that an image from the wild is
     fake: the detector is not calibrated there, and knows only traces like those it was trained on. To rank, ask for
@@ -102,7 +106,7 @@ def score(
     loaded = load_detector(detector, device=device, backend=backend, precision=precision)
     if calibrated:
         loaded = calibration.calibrated(loaded)
-    logits, failures = [], []
+    logits, failures, names = [], [], []
     stream = score_stream(images.images, detector=loaded, batch_size=batch_size)
     for scored in bar(stream, total=images.count, desc="score", shown=progress):
         if scored.error is not None:
@@ -111,14 +115,15 @@ def score(
             if on_error == "raise":
                 raise ImageError(failures[0])
         logits.append(scored.logit)
+        names.append(scored.path or f"image {scored.index}")
     if failures:
         warnings.warn(f"{len(failures)} of {len(logits)} images failed and are NaN. First: {failures[0]}", stacklevel=2)
+    words = ["" if math.isnan(logit) else loaded.verdict(logit) for logit in logits] if verdict or loaded.band else []
     if verdict:
-        words = ["" if math.isnan(logit) else loaded.verdict(logit) for logit in logits]
         return words[0] if images.single else np.array(words, dtype=str)
     values = np.array(logits, dtype=np.float64)
     values = values if return_logit else expit(values)
-    return float(values[0]) if images.single else values
+    return float(values[0]) if images.single else ScoreArray.of(values, names, words, "logit" if return_logit else "fakeness")
 
 
 def score_stream(
@@ -164,7 +169,7 @@ def _scored(outcome: Outcome) -> Scored:
     if reason is not None and outcome.size is not None:  # what cannot be decoded is named in its reason
         height, width = outcome.size
         reason = f"{outcome.key.path or f'The image of {width}x{height} px'}: {reason}"
-    return Scored(outcome.key.index, outcome.logit, reason, outcome.size)
+    return Scored(outcome.key.index, outcome.logit, reason, outcome.size, outcome.key.path)
 
 
 def _loads(images: Iterable[Any], protocol: Protocol) -> Iterator[tuple[_Key, Load]]:

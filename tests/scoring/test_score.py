@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -232,3 +233,29 @@ def test_the_docstring_says_what_the_number_is_not() -> None:
         "backend",
         "precision",
     ]
+
+
+def test_scores_of_several_images_are_an_array_that_shows_its_images(tmp_path) -> None:
+    names = [str(tmp_path / f"{value}<b>.png") for value in (10, 240)]
+    for name, value in zip(names, (10, 240), strict=True):
+        Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(name)
+    detector = Detector("mean", lambda batch: batch.mean((1, 2, 3)), threshold_logit=0.0)
+    scores = score([*names, np.zeros((8, 8, 3))], detector=detector)
+    shown = scores._repr_html_()
+    assert "240&lt;b&gt;.png</td>" in shown and "image 2" in shown and "<th>fakeness</th>" in shown and ">fake<" in shown
+    # It computes like any array, and what comes of it is one.
+    assert type(scores.mean()) is np.float64 and type(scores * 2) is np.ndarray and type(np.sort(np.asarray(scores))) is np.ndarray
+    assert np.array_equal(pickle.loads(pickle.dumps(scores)), scores) and torch.from_numpy(scores).shape == (3,)
+    assert scores[:2]._repr_html_().count("<tr>") == 3 and "<td>0</td>" in scores[:2]._repr_html_()
+    assert score(names, detector=detector, return_logit=True).kind == "logit"
+
+
+def test_scores_are_drawn_and_framed(tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    pandas = pytest.importorskip("pandas")
+    images = [np.full((8, 8, 3), value) for value in np.linspace(0, 1, 45)]
+    scores = score(images, detector=lambda batch: batch.mean((1, 2, 3)))
+    assert isinstance(scores.frame(), pandas.DataFrame) and list(scores.frame()) == ["image", "fakeness"]
+    assert scores.plot().axes[0].get_ylabel() == "images"  # a histogram
+    few = scores[:3].plot().axes[0]
+    assert [label.get_text() for label in few.get_yticklabels()] == ["0", "1", "2"]
