@@ -39,7 +39,10 @@ def trace(network: nn.Module) -> list[Step]:
     """
     graph = traced(network)
     constants = {str(node.target): _attribute(network, str(node.target)) for node in graph.nodes if node.op == "get_attr"}
-    return [_step(node, network, constants) for node in graph.nodes if node.op != "get_attr"]
+    try:
+        return [_step(node, network, constants) for node in graph.nodes if node.op != "get_attr"]
+    except (KeyError, TypeError, ValueError) as error:  # a known operation, called in a way that is not, such as mean() over everything
+        raise ProtocolError(f"{type(network).__name__} has no form outside torch here ({type(error).__name__}: {error}).") from error
 
 
 def traced(network: nn.Module) -> fx.Graph:
@@ -127,7 +130,9 @@ def _layer(name: str, inputs: tuple[Any, ...], layer: nn.Module) -> Step:
         return Step(name, "max_pool", inputs, options={key: getattr(layer, key) for key in ("kernel_size", "stride", "padding")})
     if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
         return Step(name, "global_mean", inputs)
-    for kind, words in ((nn.ReLU, "relu"), (nn.ReLU6, "relu6"), (nn.Identity, "same"), (nn.Dropout, "same"), (nn.Flatten, "flatten")):
+    if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1):
+        return Step(name, "flatten", inputs)
+    for kind, words in ((nn.ReLU, "relu"), (nn.ReLU6, "relu6"), (nn.Identity, "same"), (nn.Dropout, "same")):
         if isinstance(layer, kind):
             return Step(name, words, inputs)
     raise ProtocolError(f"A layer {type(layer).__name__} ({name}) has no form outside torch here.")
@@ -142,8 +147,15 @@ def _dim_option(node: fx.Node) -> dict[str, Any]:
     return {"dim": node.args[1] if len(node.args) > 1 else node.kwargs["dim"]}
 
 
+def _flatten_options(node: fx.Node) -> dict[str, Any]:
+    dims = (*node.args[1:], *node.kwargs.values())
+    if dims not in ((1,), (1, -1)):
+        raise ProtocolError(f"The flattening of {dims} ({node.name}) has no form outside torch here.")
+    return {}
+
+
 def _column_option(node: fx.Node) -> dict[str, Any]:
-    every, index = node.args[1]  # type: ignore[misc, str-unpack]
+    every, index = node.args[1] if isinstance(node.args[1], tuple) and len(node.args[1]) == 2 else (None, None)
     if every != slice(None) or not isinstance(index, int):
         raise ProtocolError(f"The selection {node.args[1]} ({node.name}) has no form outside torch here.")
     return {"index": index}
@@ -158,11 +170,11 @@ _FUNCTIONS: dict[Any, tuple[str, Callable[[fx.Node], dict[str, Any]] | None]] = 
     torch.add: ("add", None),
     torch.relu: ("relu", None),
     nn.functional.relu: ("relu", None),
-    torch.flatten: ("flatten", None),
+    torch.flatten: ("flatten", _flatten_options),
     neighbour_residual: ("neighbour_residual", None),
     as_pixels: ("as_pixels", None),
     "mean": ("mean", _mean_options),
     "squeeze": ("squeeze", _dim_option),
-    "flatten": ("flatten", None),
+    "flatten": ("flatten", _flatten_options),
     "relu": ("relu", None),
 }

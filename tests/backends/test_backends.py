@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from drawn_networks import detector, photo
+from torch import Tensor, nn
 
 from cnndetect.backends import EXACT, accelerated
 from cnndetect.backends.choose import CHUNK_PIXELS, installed
@@ -89,6 +91,37 @@ def test_what_a_backend_cannot_do_is_said_before_scoring() -> None:
             accelerated(detector("spectrum"), name)
         with pytest.raises(ProtocolError, match="cnndetect detectors ranges tiny"):
             accelerated(detector("tiny"), name, "int8")
+
+
+class OneOperation(nn.Module):
+    """A network of a user that calls a known operation in a way that has no form in an engine."""
+
+    def __init__(self, operation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.operation(images)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda images: images[:, :, 1:].mean((1, 2, 3)),
+        lambda images: images[:, 0].mean((1, 2)) + images[0].mean(),
+        lambda images: (images - images.mean()).std((1, 2, 3)),
+        lambda images: images[..., :1].squeeze().mean((1, 2)),
+        lambda images: images.flatten(2).mean(-1).mean(-1),
+    ],
+)
+def test_a_network_that_no_engine_can_read_is_left_to_torch(operation: Callable[[Tensor], Tensor]) -> None:
+    mine = Detector("mine", OneOperation(operation), identity="of a test")
+    found = accelerated(mine)
+    images = photo(2, 33, 40)
+    assert found.backend == "torch" and torch.equal(found.logits(images), mine.logits(images))
+    for name in ENGINES:
+        with pytest.raises(ProtocolError):
+            accelerated(mine, name)
 
 
 @pytest.mark.skipif(not ENGINES, reason="no engine is installed")
