@@ -30,6 +30,11 @@ from cnndetect.metrics.point import average_precision_of, figures, rank
 HERE = Path(__file__).resolve().parent
 OLD_DRAWS = 300
 
+# The band that a nominal 95 % interval should stay in, as shares.
+BAND = (0.93, 0.97)
+
+OLD = "percentile bootstrap, as it was"
+
 # Runs are worth less where each takes long: the share of --runs that a cell makes.
 SLOW = {34: 1.0, 150: 1.0, 2000: 0.5}
 
@@ -122,9 +127,9 @@ def cells() -> dict[str, tuple[World, Measure, str]]:
         add("other figures", "tpr_at_fpr_5", World(2000, 0.8, within), figures_of("tpr_at_fpr_5"))
         add("other figures", "tpr_at_fpr_1", World(2000, 0.8, within), figures_of("tpr_at_fpr_1"))
         for ap in (0.6, 0.95, 0.99):
-            add("percentile bootstrap, as it was", "bootstrap, paired set", World(34, ap, within), old)
+            add(OLD, "bootstrap, paired set", World(34, ap, within), old)
         for ap in (0.8, 0.97):
-            add("percentile bootstrap, as it was", "bootstrap, macro", suite(34, ap, within), old)
+            add(OLD, "bootstrap, macro", suite(34, ap, within), old)
     return found
 
 
@@ -140,9 +145,32 @@ def run_cell(name: str, world: World, measure: Measure, first: int, last: int) -
     return counts
 
 
+def held(counts: dict) -> tuple[float, float, int]:
+    """The share of intervals that held the truth, its standard error, and the runs that gave an interval."""
+    told = counts["held"] + counts["below"] + counts["above"]
+    share = counts["held"] / told
+    return share, float(np.sqrt(max(share * (1 - share), 0.95 * 0.05) / told)), told
+
+
+def outside(known: dict[str, dict]) -> str:
+    """Markdown, the cells of today's intervals outside the band, and whether by more than their own standard error."""
+    lines, count = [], 0
+    for name, (_, _, kind) in cells().items():
+        if kind == OLD or name not in known:
+            continue
+        count += 1
+        share, error, _ = held(known[name])
+        off = max(BAND[0] - share, share - BAND[1])
+        if off > 0:
+            words = "more" if off > error else "no more"
+            lines.append(f"- {name}: {100 * share:.1f} ± {100 * error:.1f}, outside by {words} than its own error")
+    low, high = (f"{100 * one:.0f}" for one in BAND)
+    return "\n".join([f"Of {count} cells {count - len(lines)} lie within {low} to {high} %. The others:", "", *lines])
+
+
 def tables(known: dict[str, dict]) -> str:
-    """Markdown, a table for each kind, from the stored counts."""
-    parts = []
+    """Markdown, the cells outside the band, then a table for each kind, from the stored counts."""
+    parts = [outside(known)]
     every = cells()
     for title in dict.fromkeys(kind for _, _, kind in every.values()):
         rows = []
@@ -150,11 +178,9 @@ def tables(known: dict[str, dict]) -> str:
             if kind != title or name not in known:
                 continue
             c = known[name]
-            told = c["held"] + c["below"] + c["above"]
-            share = c["held"] / told
-            error = 100 * np.sqrt(max(share * (1 - share), 0.95 * 0.05) / told)
+            share, error, told = held(c)
             cells_ = [f"{100 * c['below'] / told:.1f}", f"{100 * c['above'] / told:.1f}", f"{100 * c['width'] / told:.1f}", told]
-            rows.append([name, f"{100 * share:.1f} ± {error:.1f}", *cells_])
+            rows.append([name, f"{100 * share:.1f} ± {100 * error:.1f}", *cells_])
         if rows:
             head = ["cell", "held, %", "truth below, %", "truth above, %", "mean width, points", "runs"]
             parts.append(f"**{title[0].upper()}{title[1:]}**\n\n" + markdown(head, rows))
