@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from published_cases import fill
+from PIL import Image
+from published_cases import fill, images
 
+from cnndetect.cli.main import main
 from cnndetect.detectors.published import fetching, loading
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.published.record import Published, WeightFile
@@ -39,6 +41,22 @@ def test_a_copy_loads_by_name_and_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert (detector.name, name_of(spec), detector.progan_only) == ("tiny-test", "tiny-test", False)
     assert detector.weights_sha256 and detector.record["licence"] == record.licence
     assert detector.logits(torch.zeros(2, 3, 40, 50)).shape == (2,)
+
+
+def test_weights_on_the_command_line_are_those_of_one_published_detector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = _tiny(tmp_path, monkeypatch)
+    torch.save(_state(record), tmp_path / "mine.pth")
+    Image.fromarray(images(("small",))["small"]).save(tmp_path / "a.png")
+    words = ["score", str(tmp_path / "a.png"), "--logit"]
+    assert main([*words, "--detector", "tiny-test", "--weights", str(tmp_path / "mine.pth")]) == 0
+    given = capsys.readouterr().out
+    assert main([*words, "--detector", f"tiny-test={tmp_path / 'mine.pth'}"]) == 0
+    assert given and given == capsys.readouterr().out
+    for other in ([], ["--detector", str(tmp_path / "mine.pth")]):
+        assert main([*words, *other, "--weights", str(tmp_path / "mine.pth")]) == 2
+        assert "one published detector" in capsys.readouterr().err
 
 
 def test_a_key_that_is_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ _SHIPPED = "default: the results that ship with the package"
 @click.command()
 @shared.suite("all")
 @shared.detector()
+@shared.weights
 @shared.protocol
 @shared.one_degradation
 @click.option(
@@ -61,7 +62,8 @@ _SHIPPED = "default: the results that ship with the package"
 @click.option("--audit/--no-audit", default=True, help="say where the files alone tell real from fake; made once for a test set")
 @click.option("--dry-run", is_flag=True, help="print the plan and stop")
 def run(
-    suite: str, detectors: tuple[str, ...], protocol: str, degradation: str, equalise: tuple[str, ...], limit: int | None, style: str,
+    suite: str, detectors: tuple[str, ...], weights: Path | None, protocol: str, degradation: str, equalise: tuple[str, ...],
+    limit: int | None, style: str,
     as_json: bool, device: str | None, backend: str, precision: str, batch_size: int, draws: int, seed: int, results: Path | None,
     rerun: bool, progan_only: bool, audit: bool, dry_run: bool,
 ) -> int:  # fmt: skip
@@ -80,7 +82,7 @@ def run(
     settings = Options(
         protocol=protocol, degradation=degradation, limit=limit, batch_size=batch_size, draws=draws, seed=seed, rerun=rerun
     )  # fmt: skip
-    suites, names, found = find_suites(suite), detectors or (None,), []
+    suites, names, found = find_suites(suite), shared.with_weights(detectors, weights) or (None,), []
     conditions = [replace(settings, degradation=one) for one in dict.fromkeys((degradation, equalised(degradation, equalisers=equalise)))]
     if dry_run:
         click.echo("\n".join(plan(suites, names, one, results_root(results)) for one in conditions))

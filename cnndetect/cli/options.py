@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from cnndetect.errors import ProtocolError
 from cnndetect.errors import lookup as lookup
 from cnndetect.renamed import Renamed
 
@@ -59,6 +60,30 @@ def renamed(*words: str, old: str, **settings: Any) -> Decorator:
 
 def detector(help: str = "repeatable (default: the bundled one)") -> Decorator:
     return click.option("--detector", "detectors", multiple=True, metavar="NAME|FILE|hf://USER/REPO|MODULE:FACTORY", help=help)
+
+
+weights = click.option(
+    "--weights", type=FILE, metavar="FILE", help="your copy of the weights of the published detector that --detector names"
+)
+
+
+def with_weights(detectors: Sequence[str], copy: Path | None) -> tuple[str, ...]:
+    """What --detector and --weights name together: NAME=FILE. Raises ProtocolError where it is not one published detector.
+
+    >>> with_weights(["npr"], Path("NPR.pth"))
+    ('npr=NPR.pth',)
+    """
+    from cnndetect.detectors.published.catalogue import PUBLISHED
+
+    if copy is None:
+        return tuple(detectors)
+    if len(detectors) != 1 or detectors[0] not in PUBLISHED:
+        given = " ".join(f"--detector {name}" for name in detectors) or "no --detector"
+        raise ProtocolError(
+            f"--weights is a copy of the weights of one published detector, and got {given}. A weights file of another network is "
+            f"named itself: --detector {copy}. Published detectors: cnndetect detectors ls."
+        )
+    return (f"{detectors[0]}={copy}",)
 
 
 def suite(default: str | None = "mini") -> Decorator:

@@ -59,6 +59,7 @@ examples:
 @click.option("--csv", "table", type=shared.FILE, metavar="FILE", help="also write path, fakeness, logit, label, error")
 @click.option("--explain", type=shared.FILE, metavar="OUT.png", help="of one image: also draw where its logit comes from")
 @click.option("--detector", metavar="NAME|FILE|hf://USER/REPO|MODULE:FACTORY", help="default: the bundled one")
+@shared.weights
 @shared.device
 @shared.backend
 @shared.precision
@@ -70,10 +71,12 @@ examples:
 @click.option("--column", metavar="NAME", help="of --out: the images of a Parquet file (default: image, bytes, jpg, ...)")
 def score(
     paths: tuple[str, ...], as_logit: bool, is_calibrated: bool, threshold: float | None, sort: bool, as_json: bool, table: Path | None,
-    explain: Path | None, detector: str | None, device: str | None, backend: str, precision: str, batch_size: int,
+    explain: Path | None, detector: str | None, weights: Path | None, device: str | None, backend: str, precision: str, batch_size: int,
     out: str | None, engine: str | None, workers: int | None, images_per_part: int, column: str | None,
 ) -> int:  # fmt: skip
     """Score images for traces of CNN generators, at their native size."""
+    if weights is not None:
+        (detector,) = shared.with_weights([detector] if detector else [], weights)
     if out is not None or engine is not None:
         from cnndetect.cli.bulk import score_in_bulk
 
