@@ -28,9 +28,9 @@ from cnndetect.detectors.published.univfd import UnivFD
 from cnndetect.transforms.preprocess import to_tensor
 
 
-def _tower(*, quick: bool, projected: bool = True) -> nn.Module:
+def _tower(*, quick: bool, projected: bool = True, width: int = 128, layers: int = 3, heads: int = 2) -> nn.Module:
     transformer = pytest.importorskip("open_clip.transformer")
-    sizes: dict[str, Any] = {"image_size": 224, "patch_size": 14, "width": 128, "layers": 3, "heads": 2, "mlp_ratio": 4.0}
+    sizes: dict[str, Any] = {"image_size": 224, "patch_size": 14, "width": width, "layers": layers, "heads": heads, "mlp_ratio": 4.0}
     options = {"act_layer": transformer.QuickGELU} if quick else {}
     visual = transformer.VisionTransformer(output_dim=768, **sizes, **options)
     if not projected:
@@ -58,15 +58,23 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def _whole_clip() -> nn.Module:
-    transformer = pytest.importorskip("open_clip.transformer")
-    sizes: dict[str, Any] = {"image_size": 224, "patch_size": 14, "width": 1024, "layers": 24, "heads": 16, "mlp_ratio": 4.0}
-    return transformer.VisionTransformer(output_dim=768, act_layer=transformer.QuickGELU, **sizes)
+def _whole_clip(*, quick: bool = True, projected: bool = True) -> nn.Module:
+    return _tower(quick=quick, projected=projected, width=1024, layers=24, heads=16)
+
+
+def _whole_c2p() -> nn.Module:
+    pytest.importorskip("transformers")
+    return C2PClip()
 
 
 # At the size that their authors publish: [detector:whole] of the expected logits.
 WHOLE: dict[str, Callable[[], nn.Module]] = {
     "univfd": lambda: UnivFD(_whole_clip()),
+    "rine-4class": lambda: Rine(_whole_clip(), layers=2, features=1024),
+    "clipbased-latent10k": lambda: ClipBased(_whole_clip(quick=False, projected=False)),
+    "d3": lambda: D3(_whole_clip(projected=False)),
+    "c2p-clip": _whole_c2p,
+    "bfree": BFree,
     "commfor-224": lambda: CommunityForensics(224),
     "commfor-384": lambda: CommunityForensics(384),
     "drct-convnext-sdv14": DrctConvNeXt,
