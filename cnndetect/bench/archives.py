@@ -20,6 +20,9 @@ from cnndetect.files import write_whole
 
 SUFFIX = ".tar.xz"
 
+# How the temporary folders begin in which archives lie unpacked.
+_PREFIX = "cnndetect-results-"
+
 
 def pack(folder: Path, archive: Path, files: Sequence[Path] | None = None) -> None:
     """Write files of a folder (default: all .json and .npz) as an archive: the same bytes for the same contents.
@@ -46,9 +49,22 @@ def unpacked(archive: Path) -> Path:
     return Path(_unpacked(archive.resolve(), state.st_mtime_ns, state.st_size).name, archive.name.removesuffix(SUFFIX))
 
 
+def shown(path: Path, root: Path) -> Path:
+    """A result's path for a message: one that came out of an archive of ``root`` is named by the archive.
+
+    >>> shown(Path("/tmp/cnndetect-results-x1/npr/public/carn.nocrop.json"), Path("results")).as_posix()
+    'results/npr.tar.xz/public/carn.nocrop.json'
+    """
+    place = next((index for index, part in enumerate(path.parts) if part.startswith(_PREFIX)), None)
+    if place is None or path.is_relative_to(root):
+        return path
+    name, *rest = path.parts[place + 1 :]
+    return root.joinpath(name + SUFFIX, *rest)
+
+
 @cache
 def _unpacked(archive: Path, time: int, size: int) -> tempfile.TemporaryDirectory[str]:
-    folder = tempfile.TemporaryDirectory(prefix="cnndetect-results-")
+    folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
     try:
         with tarfile.open(archive, mode="r:xz") as packed:
             packed.extractall(Path(folder.name, archive.name.removesuffix(SUFFIX)), filter="data")

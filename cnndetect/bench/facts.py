@@ -43,5 +43,7 @@ def facts_of(provenance: Provenance, speeds: Mapping[tuple[str, str | None], Spe
     published = PUBLISHED.get(name)
     # Its file was checked against the record when it was loaded.
     if published is not None and digest is not None:
+        if counted is None and published.millions is not None:
+            counted = round(1e6 * published.millions)
         return Facts(published.trained_on, published.licence, counted, speed)
     return Facts(parameters=counted, speed=speed)

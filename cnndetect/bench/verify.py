@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from cnndetect.bench.archives import shown
 from cnndetect.bench.results import Result, method_of, read_result, result_of
 from cnndetect.bench.run import limited
 from cnndetect.bench.store import result_files, result_path
@@ -21,6 +22,7 @@ from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.detectors.published.catalogue import PUBLISHED
+from cnndetect.detectors.published.loading import known_sha256
 from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError, DataError
@@ -68,9 +70,9 @@ def verify(roots: Iterable[str | Path], *, rescore: int = 0) -> Verified:
                 if first.provenance.identity != result.provenance.identity:
                     found.append(f"was made with other weights than {result.detector} on {first.test_set}")
             except CnndetectError as error:
-                problems.append(f"{path}: {error}")
+                problems.append(f"{shown(path, root)}: {error}")
                 continue
-            problems += [f"{path}: {problem}" for problem in found]
+            problems += [f"{shown(path, root)}: {problem}" for problem in found]
             if result.progan_only is True and result.detector not in recorded:
                 notes[f"{result.detector}: no record says what it was trained on; ProGAN alone is the word of who ran it"] = None
     if not count:
@@ -129,13 +131,10 @@ def _of_detector(result: Result) -> list[str]:
     record = bundled or official or published
     if record is None:
         return []
-    known = (
-        [file.sha256 for file in published.files] if published else [bundled.sha256 if bundled else official.sha256 if official else None]
-    )
+    known = known_sha256(published) if published else bundled.sha256 if bundled else official.sha256 if official else None
     found = []
-    # Several files have a digest of their own digests, and some have none that is known.
-    if len(known) == 1 and known[0] is not None and digest != known[0]:
-        found.append(f"was made with weights of SHA-256 {digest}, and those of {name} have {known[0]}")
+    if known is not None and digest != known:
+        found.append(f"was made with weights of SHA-256 {digest}, and those of {name} have {known}")
     if said is True and record.progan_only is not True:
         found.append(f"says that {name} saw ProGAN images alone, and its record does not")
     return found

@@ -15,11 +15,13 @@ from drawn_suite import named
 
 from cnndetect.bench.across import Across, across
 from cnndetect.bench.across_text import as_csv, as_markdown
+from cnndetect.bench.facts import facts_of
 from cnndetect.bench.results import result_of
 from cnndetect.bench.speed import keep_speed, measure_speed, read_speeds
 from cnndetect.bench.standings import standings
 from cnndetect.bench.store import read_runs
 from cnndetect.cli.main import main
+from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.errors import DataError
 
 GAPS = {"a": (2.0, 0.5), "b": (1.5, 1.0), "c": (1.0, 1.5), "d": (0.5, 2.0)}  # detector -> how good on each of two suites
@@ -136,3 +138,10 @@ def test_the_command_prints_all_three_forms(results, tmp_path, capsys) -> None:
     assert capsys.readouterr().out == (tmp_path / "table.md").read_text()
     assert main(["leaderboard", "--format", "csv", "--results", str(results)]) == 2
     assert "--suite" in capsys.readouterr().err
+
+
+def test_parameters_of_a_published_detector_are_its_records_where_nobody_measured_its_speed() -> None:
+    drawn = drawn_scores("npr", "crn", "none", "nocrop", "one@1", 4, gap=1).provenance
+    known = msgspec.structs.replace(drawn, weights_sha256="f" * 64)
+    assert facts_of(known, {}).parameters == round(1e6 * PUBLISHED["npr"].millions) > 0
+    assert facts_of(msgspec.structs.replace(known, weights_sha256=None), {}).parameters is None

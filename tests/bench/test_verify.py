@@ -11,11 +11,14 @@ import pytest
 from drawn_suite import draw_suite, named, run
 
 from cnndetect.bench import verify as module
+from cnndetect.bench.archives import pack
 from cnndetect.bench.results import read_result
 from cnndetect.bench.store import keep
 from cnndetect.bench.suites import Suite, TestSet
 from cnndetect.bench.verify import verify
 from cnndetect.cli.main import main
+from cnndetect.detectors.published.catalogue import PUBLISHED
+from cnndetect.detectors.published.loading import known_sha256
 from cnndetect.errors import DataError
 from cnndetect.scoring.scores import read_scores
 
@@ -97,6 +100,26 @@ def test_a_detector_whose_record_says_otherwise(tmp_path) -> None:
     found = verify([tmp_path / "r"])
     assert any("those of tiny-ladeda-wildrf have 5e063100" in problem for problem in found.problems)
     assert any("saw ProGAN images alone, and its record does not" in problem for problem in found.problems)
+
+
+def test_the_digest_of_a_detector_is_that_of_all_its_files_and_of_what_ships_for_it(tmp_path) -> None:
+    known = known_sha256(PUBLISHED["clip-progan"])
+    assert known not in (None, PUBLISHED["clip-progan"].files[0].sha256)
+    assert known_sha256(PUBLISHED["npr"]) is None and known_sha256(PUBLISHED["tiny-ladeda-wildrf"]).startswith("5e063100")
+    suite = draw_suite(tmp_path / "suite", families=("crn",))
+    run(suite, tmp_path / "right", named(name="clip-progan", weights_sha256=known, progan_only=True))
+    assert not verify([tmp_path / "right"]).problems
+    run(suite, tmp_path / "wrong", named(name="clip-progan", weights_sha256="f" * 64, progan_only=True))
+    assert any(f"those of clip-progan have {known}" in problem for problem in verify([tmp_path / "wrong"]).problems)
+
+
+def test_a_problem_in_an_archive_is_named_by_the_archive(tmp_path) -> None:
+    detector = named(name="tiny-ladeda-wildrf", weights_sha256="f" * 64, progan_only=True)
+    run(draw_suite(tmp_path / "suite", families=("crn",)), tmp_path / "r", detector)
+    (tmp_path / "packed").mkdir()
+    pack(tmp_path / "r" / "results" / "tiny-ladeda-wildrf", tmp_path / "packed" / "tiny-ladeda-wildrf.tar.xz")
+    found = verify([tmp_path / "packed"])
+    assert found.problems and all(f"{tmp_path}/packed/tiny-ladeda-wildrf.tar.xz/crn.nocrop.json" in one for one in found.problems)
 
 
 def test_a_suite_that_is_not_here_is_a_note_and_the_word_of_a_sender_too(tmp_path) -> None:

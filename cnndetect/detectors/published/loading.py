@@ -89,9 +89,19 @@ def checked(record: Published, weights: str | Path) -> Present:
     paths = tuple(given / file.name if given.is_dir() else given for file in record.files)
     for path, file in zip(paths, record.files, strict=True):
         check_file(path, file)
-    digests = [sha256_of(path) for path in [*paths, *(weights_root() / name for name in record.ships)]]
-    whole = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Present(record, paths, whole)
+    return Present(record, paths, _joined(record, [sha256_of(path) for path in paths]))
+
+
+def known_sha256(record: Published) -> str | None:
+    """What ``checked`` gives for the authors' files; None where the record lacks the SHA-256 of one of them."""
+    digests = [file.sha256 for file in record.files if file.sha256]
+    return _joined(record, digests) if digests and len(digests) == len(record.files) else None
+
+
+def _joined(record: Published, digests: list[str]) -> str:
+    """One digest of a detector's files, whose digests are given, and of the files that ship for it."""
+    every = [*digests, *(sha256_of(weights_root() / name) for name in record.ships)]
+    return every[0] if len(every) == 1 else hashlib.sha256("\n".join(every).encode()).hexdigest()
 
 
 def check_file(path: Path, file: WeightFile) -> None:
