@@ -14,6 +14,8 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,20 @@ def old(draws: Draws, rng: np.random.Generator) -> list[tuple[Interval, float]]:
 def difference(draws: Draws, rng: np.random.Generator) -> list[tuple[Interval, float]]:
     one, other = draws.twins(rng)
     return [(jackknife(one).minus(jackknife(other)), 0.0)]
+
+
+def difference_from(ap: float) -> Measure:
+    """The difference from a detector that has this AP on the same photographs."""
+
+    @cache
+    def worse_than(world: World) -> Draws:
+        return Draws(replace(world, ap=ap))
+
+    def measure(draws: Draws, rng: np.random.Generator) -> list[tuple[Interval, float]]:
+        one, other = draws.twins(rng, worse_than(draws.world))
+        return [(jackknife(one).minus(jackknife(other)), draws.world.ap - ap)]
+
+    return measure
 
 
 def figures_of(name: str) -> Measure:
@@ -120,6 +136,11 @@ def cells() -> dict[str, tuple[World, Measure, str]]:
             add("two equal detectors", "difference, one set", World(34, ap, within), difference)
             add("two equal detectors", "difference, macro", suite(34, ap, within), difference)
         add("two equal detectors", "difference, one set", World(150, 0.95, within), difference)
+        for ap, other in ((0.95, 0.8), (0.99, 0.9)):
+            words = f"difference from AP {100 * other:g}"
+            add("two unequal detectors", f"{words}, one set", World(34, ap, within), difference_from(other))
+            add("two unequal detectors", f"{words}, macro", suite(34, ap, within), difference_from(other))
+        add("two unequal detectors", "difference from AP 80, one set", World(34, 0.95, within, shape="mixed"), difference_from(0.8))
         for name in ("auc", "accuracy", "accuracy_real", "accuracy_fake"):
             for ap in (0.8, 0.99):
                 add("other figures", name, World(34, ap, within), figures_of(name))

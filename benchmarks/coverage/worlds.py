@@ -78,13 +78,13 @@ class Draws:
         """Scores of one run."""
         return self._scores(rng, np.zeros(self.world.photographs, dtype=bool) | (rng.random(self.world.photographs) < HARD))
 
-    def twins(self, rng: np.random.Generator) -> tuple[list[SetScores], list[SetScores]]:
-        """Two detectors, equally good, that find the same photographs hard to a part."""
+    def twins(self, rng: np.random.Generator, second: Draws | None = None) -> tuple[list[SetScores], list[SetScores]]:
+        """Two detectors that find the same photographs hard to a part, equally good, or the second as good as ``second`` says."""
         hard = rng.random(self.world.photographs) < HARD
         one, other = self._parts(rng), self._parts(rng)
         common = self._parts(rng)
         mixed = [[np.sqrt(0.5) * a + np.sqrt(0.5) * c for a, c in zip(parts, common, strict=True)] for parts in (one, other)]
-        return tuple(self._assembled(parts, hard) for parts in mixed)  # type: ignore[return-value]
+        return self._assembled(mixed[0], hard), (second or self)._assembled(mixed[1], hard)
 
     def _scores(self, rng: np.random.Generator, hard: np.ndarray) -> list[SetScores]:
         return self._assembled(self._parts(rng), hard)

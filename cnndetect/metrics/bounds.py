@@ -83,6 +83,28 @@ def plain_bounds(value: float, changes: np.ndarray) -> tuple[float, float]:
     return value - found.error * found.quantile, value + found.error * found.quantile
 
 
+def difference_bounds(first: float, second: float, lost_first: np.ndarray, lost_second: np.ndarray) -> tuple[float, float]:
+    """Bounds of first - second, two fractions on the same photographs. lost_first, lost_second: [n], their changes, see ``spread``.
+
+    On each side the further one of two bounds. One is symmetric. The other moves both fractions on their logit scales, each as far as
+    it goes with the difference: an AP near 1 has more room below than above, and so has its difference from another one.
+
+    >>> [round(bound, 2) for bound in difference_bounds(0.95, 0.95, np.zeros(100), np.array([0.004, -0.004] * 50))]
+    [-0.08, 0.17]
+    """
+    found = spread(lost_first - lost_second)
+    if not found.error:
+        return first - second, first - second
+
+    def moved(value: float, lost: np.ndarray, errors: float) -> float:
+        step, slope = errors * float(lost @ (lost_first - lost_second)) / found.error, value * (1 - value)
+        return value + step if slope <= 0 else _logistic(float(np.log(value / (1 - value))) + step / slope)
+
+    low, high = plain_bounds(first - second, lost_first - lost_second)
+    curved = [moved(first, lost_first, errors) - moved(second, lost_second, errors) for errors in (-found.quantile, found.quantile)]
+    return min(low, curved[0]), max(high, curved[1])
+
+
 def fraction_bounds(value: float, changes: np.ndarray) -> tuple[float, float]:
     """Bounds of a figure between 0 and 1, from its logit; NaN where no photograph changes it, or it is 0 or 1.
 

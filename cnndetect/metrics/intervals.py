@@ -15,9 +15,9 @@ import numpy as np
 from cnndetect.errors import MetricError
 from cnndetect.metrics.bounds import (
     LEAST_PHOTOGRAPHS,
+    difference_bounds,
     fraction_bounds,
     perfect_average_precision,
-    plain_bounds,
     proportion_bounds,
     spread,
     unseen_share,
@@ -159,7 +159,8 @@ class Jackknife:
         if self.values.min() == other.values.min() == 1:
             # Nothing went wrong with either: what may have gone unseen bounds the difference.
             return Interval(value, self.macro.low - 1, 1 - other.macro.low)
-        return Interval(value, *plain_bounds(value, self.mean_changes - other.mean_changes))
+        means = float(self.values.mean()), float(other.values.mean())
+        return Interval(value, *difference_bounds(*means, self.mean_changes, other.mean_changes))
 
     def simulated(self, draws: int, seed: int = 0) -> np.ndarray:
         """The mean as it might have come out on other photographs: [draws]. Equal seeds give equal photographs."""

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from cnndetect.errors import MetricError
 from cnndetect.metrics import Figures, average_precision, bounds, deletion, influence, intervals, operating, shares
-from cnndetect.metrics.bounds import LEAST_PHOTOGRAPHS, unseen_share
+from cnndetect.metrics.bounds import LEAST_PHOTOGRAPHS, difference_bounds, plain_bounds, unseen_share
 from cnndetect.metrics.influence import average_precision_influence
 from cnndetect.metrics.intervals import (
     Interval,
@@ -227,3 +227,14 @@ def test_a_set_that_a_photograph_holds_a_class_of_keeps_its_value() -> None:
     assert set_metrics(labels, logits, clusters=np.array(["a", "b", "c", "c"])).ap == Interval(
         1.0, *[pytest.approx(np.nan, nan_ok=True)] * 2
     )
+
+
+def test_a_difference_reads_the_same_from_either_side_and_is_no_narrower_than_its_symmetric_bounds() -> None:
+    rng = np.random.default_rng(3)
+    for first, second in ((0.99, 0.9), (0.7, 0.7), (1.0, 0.8)):
+        one, other = rng.normal(0, 0.002, 40), rng.normal(0, 0.01, 40) ** 2 * 50
+        low, high = difference_bounds(first, second, one, other)
+        back = difference_bounds(second, first, other, one)
+        assert np.allclose((low, high), (-back[1], -back[0]))
+        plain = plain_bounds(first - second, one - other)
+        assert low <= plain[0] < first - second < plain[1] <= high and -1 <= low and high <= 1
