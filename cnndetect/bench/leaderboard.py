@@ -34,7 +34,7 @@ of their own for that. A macro mean is only comparable within one table.
 
 EQUALISED = f"Equalised: macro mean AP after the same size or JPEG compression for every image. {NOTE}"
 
-DEGRADED = "Macro mean AP of degraded images (`cnndetect leaderboard --suites NAME --degradation NAME` has a table of each):"
+DEGRADED = "Macro mean AP of degraded images (`cnndetect leaderboard --suite NAME --degradation NAME` has a table of each):"
 
 OTHER = "Detectors that saw more than ProGAN, or do not say what they saw"
 
