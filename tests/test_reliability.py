@@ -35,3 +35,10 @@ def test_traps_are_listed_once_and_end(tmp_path: Path) -> None:
     traps = damaged.write_traps(tmp_path / "set")
     found = list_images(tmp_path / "set")
     assert len(found) == sum(kinds.values()) + traps == 21
+
+
+def test_a_large_picture_has_the_megapixels_that_it_is_called_by(tmp_path: Path) -> None:
+    (path,) = damaged.write_large(tmp_path / "set", [2])
+    array = to_rgb_array(path)
+    assert 2.0 <= array.shape[0] * array.shape[1] / 1e6 < 2.01 and path.stat().st_size < 100_000
+    assert array.std() > 10 and (array == array[:1]).all()

@@ -6,7 +6,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +164,21 @@ def write_files(folder: Path, count: int, seed: int, *, start: int = 0) -> dict[
         kinds[kind] = kinds.get(kind, 0) + 1
         (folder / os.fsdecode(name_of(index))).write_bytes(content)
     return kinds
+
+
+def write_large(folder: Path, megapixels: Sequence[int]) -> list[Path]:
+    """Whole PNG files of so many megapixels, three to four in shape; the rows repeat a drawn one, so the files are small. Their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng, paths = np.random.default_rng(len(folder.name)), []
+    for size in megapixels:
+        height = int((size * 750_000) ** 0.5)
+        width = -(-size * 1_000_000 // height)
+        row, packer = b"\0" + rng.bytes(3 * width), zlib.compressobj(1)
+        same = b"\2" + bytes(3 * width)  # filter 2: as the row above
+        data = b"".join([packer.compress(row), *(packer.compress(same) for _ in range(height - 1)), packer.flush()])
+        paths.append(folder / f"{size}.png")
+        paths[-1].write_bytes(png(width, height, data))
+    return paths
 
 
 def write_traps(folder: Path) -> int:

@@ -1,7 +1,9 @@
 """10,000 damaged and hostile files through score, bench, audit and serve: nothing may crash, hang, vanish or swell.
 
     python benchmarks/reliability/fuzz.py --files 10000 --seed 0 --out docs/reliability.md
+    python benchmarks/reliability/fuzz.py --large 20,60,201 --out docs/reliability.md
 
+With --large the files are whole pictures of so many megapixels instead, two of each size.
 Every command is a process of its own, so its peak memory and its processor time are its own. The table goes between the marks
 of the page; without --out it is printed.
 """
@@ -18,7 +20,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -140,8 +144,11 @@ def fuzz_audit(suite: Path, count: int) -> Row:
     return Row("audit", count, scored, failed, crashes(done, (0, 1)), 0.0, seconds, memory, Counter({"unreadable": failed}))
 
 
-def fuzz_serve(count: int, seed: int) -> Row:
-    """One request a file: as the body, in a form, or as a form that is damaged itself."""
+Request = tuple[str, bytes, dict[str, str]]
+
+
+def fuzz_serve(requests: Sequence[Callable[[], Request]]) -> Row:
+    """What a server answers, one request after another."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])}
     words = ["-m", "cnndetect", "serve", "--port", "0", "--detector", DETECTOR, "--device", "cpu"]
     with tempfile.TemporaryFile() as errors:
@@ -151,10 +158,10 @@ def fuzz_serve(count: int, seed: int) -> Row:
         statuses: Counter = Counter()
         slowest, crashed = 0.0, 0
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-        for index in range(count):
+        for index, made in enumerate(requests):
             before, status = cpu_seconds(process.pid), 0
             try:
-                connection.request("POST", *request(seed, index))
+                connection.request("POST", *made())
                 response = connection.getresponse()
                 status, body = response.status, response.read()
                 words_ok = status == 200 or len(json.loads(body)["message"]) > 20
@@ -177,11 +184,14 @@ def fuzz_serve(count: int, seed: int) -> Row:
         if b"Traceback" in said:
             sys.stderr.write(said[-4000:].decode("utf-8", "replace"))
     reasons = Counter({f"status {status}": number for status, number in statuses.items() if status != 200})
-    return Row("serve", count, statuses[200], sum(reasons.values()), crashed, slowest, seconds, memory, reasons)
+    return Row("serve", len(requests), statuses[200], sum(reasons.values()), crashed, slowest, seconds, memory, reasons)
 
 
-def request(seed: int, index: int) -> tuple[str, bytes, dict[str, str]]:
-    """Address, body and headers of one request; what follows from (seed, index) alone."""
+def request(seed: int, index: int) -> Request:
+    """Address, body and headers of one request, which follow from (seed, index) alone.
+
+    One request a file: as the body, in a form, or as a form that is damaged itself.
+    """
     _, content = damaged.make(seed, index)
     address = ("/api/score", "/api/batch", "/api/score?name=%00%ff%0a", "/api/examine")[index % 4 if index % 16 else 3]
     if address == "/api/examine" and index % 16:
@@ -207,9 +217,11 @@ def peak_gb(pid: int) -> float:
     return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1e6  # type: ignore[index]
 
 
-def table(rows: list[Row], kinds: dict[str, int], seed: int) -> str:
+def table(rows: list[Row], kinds: dict[str, int], seed: int | None) -> str:
     lines = [
-        f"{sum(kinds.values()):,} files of seed {seed}: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()) + ".",
+        f"{sum(kinds.values()):,} files{'' if seed is None else f' of seed {seed}'}: "
+        + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        + ".",
         "",
         "| command | given | scored | failed, named | crashes | slowest file, s | processor time, s | peak memory, GB | sound |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -228,23 +240,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--large", metavar="MP,MP", help="whole pictures of so many megapixels, in place of damaged files")
     parser.add_argument("--only", default="score,bench,audit,serve")
     parser.add_argument("--keep", type=Path, help="folder of rows, so that the commands can run one at a time and one table holds all")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     names = [name for name in options.only.split(",") if name]
+    if options.large and options.keep:
+        parser.error("--keep holds rows of damaged files. Give it without --large.")
     with tempfile.TemporaryDirectory() as work:
-        root, half = Path(work), options.files // 2
-        kinds: Counter = Counter(damaged.write_files(root / "suite" / "set" / "0_real", half, options.seed))
-        kinds.update(damaged.write_files(root / "suite" / "set" / "1_fake", options.files - half, options.seed, start=half))
-        traps = sum(damaged.write_traps(root / "suite" / "set" / name) for name in ("0_real", "1_fake"))
-        total = options.files + traps
-        kinds["links in a circle, broken links and pipes"] = traps
+        root, kinds = Path(work), Counter()
+        folders = [root / "suite" / "set" / name for name in ("0_real", "1_fake")]
+        requests: list[Callable[[], Request]]
+        if options.large:
+            sizes = [int(size) for size in options.large.split(",")]
+            kinds.update({f"of {size} megapixels": len(folders) for size in sizes})
+            whole = [path for folder in folders for path in damaged.write_large(folder, sizes)]
+            requests = [lambda path=path: ("/api/score", path.read_bytes(), {"content-type": "image/png"}) for path in whole]
+        else:
+            half = options.files // 2
+            for folder, start, count in zip(folders, (0, half), (half, options.files - half), strict=True):
+                kinds.update(damaged.write_files(folder, count, options.seed, start=start))
+            kinds["links in a circle, broken links and pipes"] = sum(damaged.write_traps(folder) for folder in folders)
+            requests = [partial(request, options.seed, index) for index in range(options.files)]
+        total = sum(kinds.values())
         steps = {
             "score": lambda: fuzz_score(root / "suite", total),
             "bench": lambda: fuzz_bench(root / "suite", root / "results", total),
             "audit": lambda: fuzz_audit(root / "suite", total),
-            "serve": lambda: fuzz_serve(options.files, options.seed),
+            "serve": lambda: fuzz_serve(requests),
         }
         rows = []
         for name in names:
@@ -260,8 +284,8 @@ def main() -> int:
             for file in kept
             if file.exists()
         ]
-    text = table(rows, kinds, options.seed)
-    put(options.out, "fuzz", text) if options.out else print(text)
+    text = table(rows, kinds, None if options.large else options.seed)
+    put(options.out, "large" if options.large else "fuzz", text) if options.out else print(text)
     return 0 if all(row.sound for row in rows) else 1
 
 
