@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
+import click
 import pytest
 
+from cnndetect.cli.groups import Verbs
+from cnndetect.cli.main import cnndetect as program
 from cnndetect.images import list_images, packs, read_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +28,46 @@ def test_links_and_commands_exist(page: Path) -> None:
     assert not [link for link in links if not (page.parent / link).exists()]
     modules = set(re.findall(r"python -m (cnndetect[\w.]*)", text))
     assert not [name for name in modules if find_spec(name) is None]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_verbs_and_options_of_every_command_exist(page: Path) -> None:
+    wrong = []
+    for words in commands_of(page.read_text(encoding="utf-8")):
+        try:
+            check_words(words)
+        except click.BadOptionUsage:
+            pass  # an option that is only named, without its value
+        except click.ClickException as error:
+            wrong.append(f"cnndetect {' '.join(words)}: {error.format_message()}")
+    assert not wrong, "\n".join(wrong)
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """The words after every ``cnndetect`` of a page: commands of code blocks, and those between backticks that have options."""
+    lines = re.sub(r" \\\n\s*", " ", text).splitlines()
+    typed = [
+        match[1] for line in lines if (match := re.match(r"\s*(?:\$ |\S+=\S+ |[\w./-]*/python -m |python -m )?cnndetect ([a-z].*)", line))
+    ]
+    quoted = [words for words in re.findall(r"`cnndetect ([^`]*)`", text) if " --" in words]
+    found = []
+    for words in [*typed, *[words.replace("\n", " ") for words in quoted]]:
+        kept = re.split(r"(?<= )[|>#](?= |$)| && ", words)[0]
+        found.append([word for word in shlex.split(kept) if word not in ("...", "…")])
+    return found
+
+
+def check_words(words: list[str]) -> None:
+    """Raises ClickException where a verb or an option does not exist; values are not looked at."""
+    command: click.Command = program
+    context = click.Context(command, info_name="cnndetect")
+    while isinstance(command, Verbs):
+        if command.default and (not words or words[0].startswith("-")):
+            words = [command.default, *words]
+        _, found, words = command.resolve_command(context, words)
+        assert found is not None
+        command, context = found, click.Context(found, parent=context, info_name=found.name)
+    command.make_parser(context).parse_args(list(words))
 
 
 @pytest.fixture(scope="module")
