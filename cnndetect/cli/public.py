@@ -20,7 +20,7 @@ have licences of their own. A generator that cannot be fetched is skipped and co
 \b
 examples:
   cnndetect zoo public --list
-  cnndetect zoo photos --packages unpacked --halves licence --out free
+  cnndetect zoo photos --packages unpacked --out free
   cnndetect zoo public --photos free/suite
   cnndetect bench --suite public"""
 )
