@@ -23,9 +23,7 @@ def comparison_section(inputs: Inputs) -> Section:
         "Every cell is the macro mean AP of the row's detector minus that of the column's, in points. Both detectors lose the same "
         "photographs at a time, so what they find hard together cancels. Coloured and bold where the 95 % interval excludes zero.",
     ]
-    caution = (
-        "This is no test corrected for looking at many pairs: of twenty pairs of equally good detectors, about one is coloured by luck."
-    )
+    caution = "Nothing is corrected for the number of pairs: of twenty pairs of equally good detectors, about one is coloured by chance."
     several = [ranking for ranking in inputs.rankings if len(ranking.standings.complete) > 1]
     if not several:
         return Section(title, "comparison", prose, missing=_more_detectors(inputs))
@@ -69,7 +67,7 @@ def ranks_section(inputs: Inputs) -> Section:
         "changed. A positive change of rank is places gained. The CSV has the columns of timm's results tables.",
     ]
     caution = (
-        "Where the suite changes, a loss in AP is no loss: other families and other pictures are another scale, and only ranks "
+        "Where the suite changes, a lower AP is not a loss: other families and other pictures are another scale, and only ranks "
         "compare. Ranks of detectors that the matrix above cannot tell apart change by luck."
     )
     main = set(inputs.standings.detectors)

@@ -47,7 +47,7 @@ def explain_section(inputs: Inputs) -> Section:
     blocks = [block for detector in found for block in _blocks(inputs, detector, alone=len(found) == 1)]
     finding = " ".join(_finding(inputs, detector.name) for detector in found)
     caution = (
-        "A map is no mask of what was forged. Wholly generated images have traces everywhere, and the map says where this "
+        "A map is not a mask of what was forged. Wholly generated images have traces everywhere, and the map says where this "
         "detector found them, or missed them."
     )
     return Section(title, "explain", prose, blocks, finding=finding, caution=caution)

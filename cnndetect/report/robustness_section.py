@@ -23,7 +23,7 @@ _PROSE = (
     "detector saw another number of pixels.",
 )
 _CAUTION = (
-    "AP that holds while only one class moves is no robustness. A transform that pushes reals down and leaves fakes where they were "
+    "An AP that holds while only one class moves is not robustness. A transform that pushes reals down and leaves fakes where they were "
     "raises AP by a bias: in the wild both classes are degraded, and differently."
 )
 
