@@ -1,4 +1,4 @@
-"""``python -m cnndetect.MODULE`` of a module that is no program: Python would run it in silence."""
+"""``python -m cnndetect.MODULE`` of a module that is not a program: Python would run it in silence."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def refuse_others(words: Sequence[str]) -> None:
     name = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     file = Path(__file__).parent.parent.joinpath(*name.split(".")).with_suffix(".py")
     if name.startswith("cnndetect.") and file.is_file() and "__main__" not in file.read_text(encoding="utf-8"):
-        print(f"error: {name} is no program. Expected: cnndetect VERB; see: python -m cnndetect --help", file=sys.stderr)
+        print(f"error: {name} is not a program. Expected: cnndetect VERB; see: python -m cnndetect --help", file=sys.stderr)
         sys.exit(2)

@@ -181,6 +181,8 @@ def _recognise(stream: BinaryIO, name: str) -> Image.Image:
                 return factory(stream, "")
             except Exception as error:  # plugins raise any type on damaged bytes
                 raise _damaged(name, error) from error
+    if not prefix:
+        raise FormatError(f"{name} is empty. Expected an image.")
     raise FormatError(f"{name} is not an image: it begins with {prefix[:8]!r}. Expected {', '.join(FORMATS)}, by content.")
 
 

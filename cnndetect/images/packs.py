@@ -158,4 +158,4 @@ def _opened(file: Path, _modified: int, _size: int) -> dict[str, Packed]:
                 found[name] = Packed(file, start, info.file_size, row.sha256, row.source_sha256)
             return found
     except (OSError, KeyError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
-        raise DataError(f"{file} is no pack of images ({error}). Expected what `cnndetect data pack` writes; fetch it again.") from error
+        raise DataError(f"{file} is not a pack of images ({error}). Expected what `cnndetect data pack` writes; fetch it again.") from error

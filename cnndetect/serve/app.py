@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 try:
     from starlette.applications import Starlette
+    from starlette.datastructures import Headers
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
@@ -39,7 +40,7 @@ from cnndetect.serve.views import examine
 _PAGE = Path(__file__).resolve().parent / "page"
 _FILES = {"/": ("index.html", "text/html"), "/style.css": ("style.css", "text/css"), "/script.js": ("script.js", "text/javascript")}
 
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 _HEADERS = [
     (b"content-security-policy", b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data: blob:; "
@@ -66,7 +67,7 @@ def build_app(shelf: Shelf, limits: Limits | None = None, *, hosts: Sequence[str
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(_Headers), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)],
+        middleware=[Middleware(_Guard, hosts=hosts)],
         exception_handlers={Refusal: _refused, HTTPException: _not_found, Exception: _bug},
     )
     app.state.shelf, app.state.limits, app.state.places = shelf, limits, Places(limits.places)
@@ -75,11 +76,11 @@ def build_app(shelf: Shelf, limits: Limits | None = None, *, hosts: Sequence[str
     return app
 
 
-class _Headers:
-    """Headers of every answer; a POST that a page of another site makes is refused."""
+class _Guard:
+    """Headers of every answer; requests by another host name, and POSTs by a page of another site, are refused."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
@@ -87,11 +88,31 @@ class _Headers:
                 message["headers"] = [*message.get("headers", []), *_HEADERS]
             await send(message)
 
-        foreign = scope["type"] == "http" and (b"sec-fetch-site", b"cross-site") in scope["headers"]
-        if foreign and scope["method"] == "POST":
-            await _error(403, "cross_site", "The request comes from a page of another site.")(scope, receive, with_headers)
-        else:
-            await self.app(scope, receive, with_headers)
+        answer = self._refusal(scope) or self.app
+        await answer(scope, receive, with_headers)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        if scope["type"] != "http":
+            return None
+        headers = Headers(scope=scope)
+        if "*" not in self.hosts and _host(headers.get("host", "")) not in self.hosts:
+            expected = f"Expected {', '.join(self.hosts)}. A server started with --host 0.0.0.0 answers to any name."
+            return _error(400, "unknown_host", f"The request was sent to the host {headers.get('host', '')!r}. {expected}")
+        if scope["method"] == "POST" and headers.get("sec-fetch-site") == "cross-site":
+            return _error(403, "cross_site", "The request comes from a page of another site.")
+        return None
+
+
+def _host(value: str) -> str | None:
+    """The name in a Host header, without its port.
+
+    >>> _host("localhost:8000"), _host("[::1]:8000"), _host("[")
+    ('localhost', '::1', None)
+    """
+    try:
+        return urlsplit(f"//{value}").hostname
+    except ValueError:
+        return None
 
 
 async def _in_worker(request: Request, function: Callable[..., Any], *args: Any) -> Any:

@@ -27,11 +27,11 @@ _NAME = {
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 _REFUSALS = {
-    "400": "The form or the upload is broken.",
+    "400": "The form or the upload is broken, or the host name is not one that the server answers to.",
     "403": "The request comes from a page of another site.",
     "408": "The upload took too long.",
     "413": "A file or the whole request is too large.",
-    "415": "The body or the file is no image of a known format.",
+    "415": "The body or the file is not an image of a known format.",
     "422": "The image is damaged or has too many pixels, the form has no file or too many, or the detector is unknown.",
     "429": "All places of the queue are taken; Retry-After says when to try again.",
 }
@@ -70,7 +70,7 @@ def document(limits: Limits) -> dict[str, Any]:
         "info": {
             "title": "cnndetect",
             "version": __version__,
-            "description": "Scores pictures for the traces that CNN generators leave. Fakeness ranks; it is no probability. Nothing is stored.",
+            "description": "Scores pictures for the traces of CNN generators. Fakeness ranks pictures; it is not a probability. Nothing is stored.",
         },
         "paths": paths,
         "components": {"schemas": components},

@@ -61,7 +61,7 @@ def open_picture(upload: Upload, limits: Limits) -> Picture:
         width, height = open_stored(upload.content).size
         if width * height > limits.decoded_pixels:
             given = f"{upload.name} has {width}x{height} = {width * height:,} pixels"
-            advice = "Cut a piece out of it; resizing would remove the traces."
+            advice = "Crop it, because resizing removes the traces."
             raise Refusal(422, "too_many_pixels", f"{given}. Expected at most {limits.decoded_pixels:,}. {advice}")
         array = to_rgb_array(upload.content)
     except (ImageError, MemoryError) as error:

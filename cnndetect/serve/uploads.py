@@ -92,7 +92,7 @@ async def _files(request: Request, content: bytes, most: int) -> list[Upload]:
         form = await parser.parse()
     except MultiPartException as error:
         if "Too many files" in error.message:
-            raise Refusal(422, "too_many_files", f"The form holds more than {most} files. Send {most} at most in one request.") from error
+            raise Refusal(422, "too_many_files", f"The form holds too many files. Send at most {most} in one request.") from error
         raise Refusal(400, "broken_form", f"The form cannot be read ({error.message}). Expected multipart/form-data.") from error
     except (KeyError, ValueError, UnicodeError, LookupError) as error:  # no boundary, or a charset that does not exist
         raise Refusal(400, "broken_form", f"The form cannot be read ({error}). Expected multipart/form-data with a boundary.") from error
@@ -111,6 +111,4 @@ def _named(name: str | None) -> str:
 
 
 def _too_large(what: str, most: int) -> Refusal:
-    return Refusal(
-        413, "too_large", f"{what}. Expected at most {most / MEGABYTE:g} MB; cut a piece out of it, for resizing removes traces."
-    )
+    return Refusal(413, "too_large", f"{what}. Expected at most {most / MEGABYTE:g} MB; crop it, because resizing removes the traces.")

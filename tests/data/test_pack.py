@@ -95,7 +95,7 @@ def test_a_folder_wins_over_its_pack_and_what_is_missing_is_missing(both) -> Non
     shutil.copytree(plain / "reals", packed / "reals")
     assert packs.find(packed / "reals" / "lake__0.png") is None and open_image(packed / "reals" / "lake__0.png").size == (16, 16)
     (packed / "bad.pack.zip").write_bytes(b"no zip")
-    with pytest.raises(DataError, match="bad.pack.zip is no pack of images"):
+    with pytest.raises(DataError, match="bad.pack.zip is not a pack of images"):
         find_suites(packed)
 
 

@@ -69,6 +69,9 @@ def test_pictures_are_scored_ranked_and_shown_at_every_width(browser, server, wi
     assert page.locator("#detail-title").inner_text() == "weak.png" and page.locator("#heat").is_visible()
     assert page.locator("#redelivery tbody tr").count() == 8 and page.locator("#spectrum svg .line").count() >= 1
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # Two columns share the heading "Fakeness"; where the first is hidden, the second shows it.
+    second = page.locator("#redelivery th .away").bounding_box()
+    assert page.locator("#redelivery th").nth(1).is_visible() == (second["x"] < 0) == (width > 400)
     assert page.wrong == []
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert colour == ("rgb(252, 252, 251)" if scheme == "light" else "rgb(26, 29, 34)")

@@ -96,7 +96,7 @@ function choose(one) {
   at("verdict").textContent = image.verdict || "no threshold";
   at("meaning").textContent = image.meaning;
   band(image, detector.band);
-  const facts = { Logit: signed(image.logit), Calibrated: image.calibrated === null ? null : shown(image.calibrated),
+  const facts = { Logit: signed(image.logit), "Calibrated, threshold 0.5": image.calibrated === null ? null : shown(image.calibrated),
     Size: `${image.width} × ${image.height} px`, Detector: detector.name };
   at("facts").replaceChildren(...Object.entries(facts).filter(([, value]) => value !== null).map(([name, value]) =>
     element("div", {}, element("dt", {}, name), element("dd", {}, value))));
@@ -168,7 +168,7 @@ function delivered(one) {
   at("redelivery-note").textContent = piece ? `Of its middle, ${piece.width} × ${piece.height} px.` : "";
   at("redelivery").tBodies[0].replaceChildren(...rows.map((row) => {
     const bar = element("i");
-    bar.style.width = `${100 * row.fakeness}%`;
+    bar.style.width = `${along(row.fakeness)}%`; // the scale of the band above
     return element("tr", {}, element("th", { scope: "row" }, row.words),
       element("td", { "aria-hidden": "true" }, element("div", { class: `meter ${row.verdict || ""}` }, bar)),
       element("td", { class: "number" }, shown(row.fakeness)), element("td", {}, pill(row.verdict)),
