@@ -14,6 +14,7 @@ PACKAGE = ROOT / "cnndetect"
 FLOORS = {
     "errors": 0,
     "renamed": 0,
+    "counting": 0,
     "lazy": 0,
     "programs": 0,
     "paths": 1,

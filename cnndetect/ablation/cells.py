@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cnndetect.counting import counted
 from cnndetect.data.folders import find_sets
 from cnndetect.detectors.run_record import read_run
 from cnndetect.errors import LayoutError, ProtocolError, WeightsError, lookup
@@ -179,7 +180,7 @@ def state_of(cell: Cell, names: Sequence[str]) -> tuple[str, str]:
     same_limits = all(record.config[limit] == now[limit] for limit in ("max_epochs", "max_seconds"))
     whole = record.stop_reason is not None and (config.folder / BEST).is_file()
     ended = whole and (same_limits or record.stop_reason not in ("max_epochs", "max_seconds"))
-    return (FINISHED, "") if ended else (INTERRUPTED, f"{record.epochs} epochs done")
+    return (FINISHED, "") if ended else (INTERRUPTED, f"{counted(record.epochs, 'epoch')} done")
 
 
 def _recipe(condition: Condition, mini: bool) -> dict[str, Any]:

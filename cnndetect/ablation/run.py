@@ -19,6 +19,7 @@ from tabulate import tabulate
 from cnndetect.ablation.cells import ALL, CONFLICT, FINISHED, Cell, parse_name, state_of
 from cnndetect.bench.run import Options, run_suite
 from cnndetect.bench.suites import find_suites
+from cnndetect.counting import counted
 from cnndetect.detectors.registry import load
 from cnndetect.detectors.run_record import RECORD, read_run
 from cnndetect.errors import CnndetectError, DataError, ProtocolError
@@ -91,7 +92,7 @@ def bench_cells(runs: Path, suite: str, options: Options, *, results: Path, only
             detector = load(folder / BEST, device=device)
             made = [run_suite(detector, one, options, results=results, progress=True) for one in suites]
             failed = sum(result.n_failed for benchmark in made for result in benchmark.results)
-            outcome[folder.name] = f"{failed} images failed" if failed else ""
+            outcome[folder.name] = f"{counted(failed, 'image')} failed" if failed else ""
         except CnndetectError as error:
             outcome[folder.name] = str(error)
     return outcome

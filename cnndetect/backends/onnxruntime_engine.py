@@ -12,6 +12,7 @@ from torch import Tensor
 def onnxruntime_engine(model: bytes) -> Callable[[Tensor], Tensor]:
     """A function float32 [N, 3, H, W] -> float32 [N] that runs an ONNX model of any size on as many threads as torch has."""
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; its warnings are about shapes, and come in colour
     options.intra_op_num_threads = torch.get_num_threads()
     # Threads that wait would take the processor from those that decode.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -19,6 +19,7 @@ from cnndetect.bench.seeds import NOTE as SEED_NOTE
 from cnndetect.bench.seeds import seed_spreads
 from cnndetect.bench.standings import differences as paired_differences
 from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, percent, points
+from cnndetect.counting import counted
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import ProtocolError
 from cnndetect.files import json_text, plain
@@ -80,7 +81,7 @@ def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") 
         columns = {name: [*cells, spreads.get(name, "-")] for name, cells in columns.items()}
     trial = "" if all(one.is_result for one in benchmarks) else " -- NOT A RESULT: limited"
     title = f"Average precision on {conditions.pop()}{trial}"
-    failed = [f"{one.detector}: {count} images failed" for one in benchmarks if (count := sum(r.n_failed for r in one.results))]
+    failed = [f"{one.detector}: {counted(count, 'image')} failed" for one in benchmarks if (count := sum(r.n_failed for r in one.results))]
     notes = [
         "Percent, with 95 % intervals over photographs; [-] where there are too few.",
         *([SEED_NOTE] if spreads else []),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cnndetect.bench.run import Options, limited, result_path
 from cnndetect.bench.suites import Suite
+from cnndetect.counting import counted
 from cnndetect.data.folders import scan
 from cnndetect.detectors.registry import name_of
 from cnndetect.errors import ProtocolError
@@ -31,5 +32,7 @@ def plan(suites: Sequence[Suite], detectors: Sequence[str | None], options: Opti
             for test_set in suite.sets:
                 count = len(limited(scan(test_set.root), options.limit))
                 target = result_path(results, name, test_set.name, options, test_set.place)
-                lines.append(f"{suite.title}  {test_set.name}: {count} images, {options.protocol}, {options.degradation} -> {target}")
+                lines.append(
+                    f"{suite.title}  {test_set.name}: {counted(count, 'image')}, {options.protocol}, {options.degradation} -> {target}"
+                )
     return "\n".join(lines)

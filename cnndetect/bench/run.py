@@ -18,6 +18,7 @@ from cnndetect.bench.selection import selection_of
 from cnndetect.bench.store import adopted, finished, keep, result_path
 from cnndetect.bench.suites import Suite, TestSet, find_suites, twins
 from cnndetect.bench.tables import percent
+from cnndetect.counting import counted
 from cnndetect.data.folders import Sample, contents, evenly, fingerprint, scan
 from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
@@ -262,11 +263,11 @@ def limited(samples: tuple[Sample, ...], limit: int | None) -> tuple[Sample, ...
 
 def _nothing_scored(scores: Scores) -> str:
     reasons = Counter(scores.errors.tolist()).most_common()
-    others = f" ({len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+    others = f" ({counted(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
     reason, count = reasons[0]
     return (
-        f"{scores.provenance.detector} failed on all {len(scores.labels)} images of {scores.provenance.test_set}, so there is no "
-        f"result. {count} times: {reason.rstrip('.')}{others}. Check the detector's input size and output with a single image first."
+        f"{scores.provenance.detector} failed on all {counted(len(scores.labels), 'image')} of {scores.provenance.test_set}, so there is no "
+        f"result. {counted(count, 'time')}: {reason.rstrip('.')}{others}. Check the detector's input size and output with a single image first."
     )
 
 
@@ -276,5 +277,5 @@ def _line(result: Result, seconds: float) -> str:
     failed = f"   {result.n_failed} FAILED" if result.n_failed else ""
     return (
         f"{result.test_set:<12} AP {percent(ap)}   "
-        f"acc real {100 * real.value:.0f} fake {100 * fake.value:.0f}   {images} images   {seconds:.0f} s{failed}"
+        f"acc real {100 * real.value:.0f} fake {100 * fake.value:.0f}   {counted(images, 'image')}   {seconds:.0f} s{failed}"
     )

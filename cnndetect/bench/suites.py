@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from cnndetect.data.folders import FAKE, LAYOUTS_KNOWN, REAL, find_sets, found_i
 from cnndetect.data.official.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
 from cnndetect.data.sets.hub import SCHEME, hub_suite
 from cnndetect.data.sets.rows import find_row, how_to_get, set_rows
-from cnndetect.errors import LayoutError
+from cnndetect.errors import LayoutError, UnknownNameError
 from cnndetect.images import packs
 from cnndetect.paths import GET_MINI, data_root, mini_root
 
@@ -73,7 +74,7 @@ def list_suites() -> list[str]:
 
 
 def find_suites(name: str | Path) -> list[Suite]:
-    """The suites behind a name ("mini", "forensynths-13", "all") or a path. Raises LayoutError where there is none.
+    """The suites behind a name ("mini", "forensynths-13", "all") or a path. Raises UnknownNameError or LayoutError where there is none.
 
     "all": every suite that is present. A path is a suite of its own: one test set where it holds 0_real and 1_fake, else
     one per sub-folder.
@@ -98,9 +99,10 @@ def find_suites(name: str | Path) -> list[Suite]:
     if not packs.exists(path):
         near = difflib.get_close_matches(str(name), ["all", MINI, PUBLIC, *SUITES, *set_rows()], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise LayoutError(
-            f"There is no suite {str(name)!r} and no such folder.{hint} Expected all, {MINI}, {', '.join(SUITES)}, or a folder with "
-            f"{REAL}/ and {FAKE}/; {PUBLIC}, once it is built; or a test set of the catalogue: {', '.join(set_rows())}."
+        # A bare word is a name, and anything with a slash a path: the two end the program with different codes.
+        raise (LayoutError if os.path.basename(str(name)) != str(name) else UnknownNameError)(
+            f"There is no suite {str(name)!r} and no such folder.{hint} Known: all, {MINI}, {', '.join(SUITES)}; {PUBLIC}, once it is "
+            f"built; the {len(set_rows())} test sets that `cnndetect data ls` lists; or a folder with {REAL}/ and {FAKE}/."
         )
     return [Suite(_plain(path.resolve().name), 0, _found(path))]
 

@@ -10,6 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from cnndetect.bench.selection import selection_lines
+from cnndetect.counting import counted
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.files import plain
 from cnndetect.metrics.intervals import Interval
@@ -125,7 +126,11 @@ def _calibrated(result: Result) -> str:
 
 def _title(benchmark: Benchmark) -> str:
     title = f"{benchmark.detector} on {condition_of(benchmark)}"
-    return title if benchmark.is_result else f"{title} -- NOT A RESULT: limited to {benchmark.results[0].limit} images per class"
+    return (
+        title
+        if benchmark.is_result
+        else f"{title} -- NOT A RESULT: limited to {counted(benchmark.results[0].limit or 0, 'image')} per class"
+    )
 
 
 def _legend(benchmark: Benchmark) -> str:
@@ -133,7 +138,7 @@ def _legend(benchmark: Benchmark) -> str:
     chosen = selection_lines(benchmark.results[0].selection)
     lines = [INTERVALS, *(["Chosen before, and on what:", *(f"- {line}" for line in chosen)] if chosen else [])]
     if failed:
-        lines.append(f"{failed} images failed and count as the worst of their class:")
+        lines.append(f"{counted(failed, 'image')} failed, counted as the worst of the class:")
         lines += [f"  {r.test_set}: {line}" for r in benchmark.results for line in r.failed]
     known = suite_notes(benchmark.suite, [r.test_set for r in benchmark.results])
     if known:

@@ -17,6 +17,7 @@ from cnndetect.bench.results import Result, method_of, read_result, result_of
 from cnndetect.bench.run import limited
 from cnndetect.bench.store import result_files, result_path
 from cnndetect.bench.suites import Suite, TestSet, find_suites
+from cnndetect.counting import counted
 from cnndetect.data.folders import contents, fingerprint, scan
 from cnndetect.data.official.pairing import official_clusters
 from cnndetect.detectors.base import Detector
@@ -83,7 +84,7 @@ def verify(roots: Iterable[str | Path], *, rescore: int = 0) -> Verified:
 def as_text(found: Verified) -> str:
     """One line for every problem and note, and the count."""
     lines = [f"problem: {line}" for line in found.problems] + [f"note: {line}" for line in found.notes]
-    return "\n".join([*lines, f"{found.files} results, {len(found.problems)} problems"])
+    return "\n".join([*lines, f"{counted(found.files, 'result')}, {counted(len(found.problems), 'problem')}"])
 
 
 def _of_files(path: Path, root: Path, result: Result, scores: Scores) -> list[str]:
@@ -91,7 +92,7 @@ def _of_files(path: Path, root: Path, result: Result, scores: Scores) -> list[st
     if result.provenance != scores.provenance:
         found.append("its .npz was made by another run")
     if not result.is_result:
-        found.append(f"is a trial of {result.limit} images per class")
+        found.append(f"is a trial of {counted(result.limit, 'image')} per class")
     proper = result_path(root, result.detector, result.test_set, result.provenance)
     if path.name != proper.name or proper.parent.name not in path.parts:
         found.append(f"should lie at {proper.parent.name}/{proper.name}")

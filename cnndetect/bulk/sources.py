@@ -18,6 +18,7 @@ import fsspec
 import msgspec
 import numpy as np
 
+from cnndetect.counting import counted
 from cnndetect.errors import DataError, ImageError, LayoutError
 from cnndetect.images import EXTENSIONS, list_images, packs, to_rgb_array
 from cnndetect.scoring.loader import Load
@@ -101,7 +102,7 @@ def images_of(unit: Unit, protocol: Protocol, *, start: int = 0, column: str | N
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001  every file system and decoder raises errors of its own
-        yield address, partial(_broken, f"{address} breaks off after {number} images: {type(error).__name__}: {error}")
+        yield address, partial(_broken, f"{address} breaks off after {counted(number, 'image')}: {type(error).__name__}: {error}")
 
 
 def _digest(*words: str) -> str:

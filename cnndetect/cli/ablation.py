@@ -10,6 +10,7 @@ import click
 from cnndetect.cli import options as shared
 from cnndetect.cli.groups import Verbs
 from cnndetect.cli.guard import DONE, FAILED
+from cnndetect.counting import counted
 from cnndetect.train.options import click_options, given_flags
 
 _HERE = "cnndetect.cli.ablation"
@@ -84,7 +85,7 @@ def score(runs: Path, suite: str, results: Path, protocol: str, cells: str, devi
 
     outcome = bench_cells(runs, suite, Options(protocol=protocol), results=results, only=cells, device=device)
     failed = {name: why for name, why in outcome.items() if why}
-    click.echo(f"{len(outcome) - len(failed)} of {len(outcome)} cells benched into {results}")
+    click.echo(f"{len(outcome) - len(failed)} of {counted(len(outcome), 'cell')} benched into {results}")
     return _failures(failed)
 
 

@@ -9,6 +9,7 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.guard import DONE, FAILED
+from cnndetect.counting import counted
 from cnndetect.errors import ProtocolError
 
 
@@ -29,5 +30,5 @@ def score_in_bulk(inputs: tuple[str, ...], out: str | None, *, engine: Any, as_j
         shared.print_json(asdict(found))
     else:
         new = f"{found.images - found.found} of them now, " if found.found else ""
-        click.echo(f"{found.out}: {found.images} images, {new}{found.failed} failed")
+        click.echo(f"{found.out}: {counted(found.images, 'image')}, {new}{found.failed} failed")
     return FAILED if found.failed else DONE

@@ -13,6 +13,7 @@ from cnndetect.cli import options as shared
 from cnndetect.cli.data_sets import get_row, row_info, rows_table, verify_row
 from cnndetect.cli.groups import Verbs
 from cnndetect.cli.guard import DONE, FAILED
+from cnndetect.counting import counted
 from cnndetect.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _get(
     _accept(dataset.title, _terms(dataset), accepted)
     done = fetch(dataset, only=only, dest=dest, mirrors=mirrors, from_archive=archive, whole=whole)
     lines = [
-        f"{done.folder}: {done.written} files written ({size_text(done.bytes)}), {done.kept} were here already, {len(done.failed)} failed",
+        f"{done.folder}: {counted(done.written, 'file')} written ({size_text(done.bytes)}), {done.kept} were here already, {len(done.failed)} failed",
         *(f"  {line}" for line in done.failed[:NAMED]),
         f"check with: cnndetect data verify {done.folder} --suite {dataset.name} --only {','.join(done.groups)}",
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cnndetect.cli import options as shared
+from cnndetect.counting import counted
 
 
 @click.command()
@@ -38,4 +39,6 @@ def ranges(detector: str, photos: Path, split: str, limit: int, out: Path | None
     path = out or own_path(loaded)
     assert path is not None  # measure_ranges refuses a detector without a digest
     record.save(path)
-    click.echo(f"{record.detector}  {path}  {len(record.ranges)} ranges of {record.images} photographs ({record.split})")
+    click.echo(
+        f"{record.detector}  {path}  {counted(len(record.ranges), 'range')} of {counted(record.images, 'photograph')} ({record.split})"
+    )

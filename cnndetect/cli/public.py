@@ -8,6 +8,7 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.guard import DONE
+from cnndetect.counting import counted
 from cnndetect.errors import ProtocolError
 from cnndetect.files import plain
 from cnndetect.paths import data_root
@@ -51,9 +52,9 @@ def public(
         shared.print_json(plain(rows))
         return DONE
     for row in rows:
-        state = f"skipped: {row.reason}" if row.reason else f"{row.images} images" if row.images else "not built"
+        state = f"skipped: {row.reason}" if row.reason else counted(row.images, "image") if row.images else "not built"
         click.echo(f"{row.name}\t{row.origin}\t{row.licence}\t{row.what if listed else state}")
     if not listed:
         skipped = sum(row.reason is not None for row in rows)
-        click.echo(f"{len(rows) - skipped} generators built, {skipped} skipped, in {out or data_root() / 'public'}", err=True)
+        click.echo(f"{counted(len(rows) - skipped, 'generator')} built, {skipped} skipped, in {out or data_root() / 'public'}", err=True)
     return DONE

@@ -10,6 +10,7 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.guard import DONE, FAILED
+from cnndetect.counting import counted
 
 # Those of report/build.py, in the order of the page; a test compares the two.
 SECTIONS = ("leaderboard", "comparison", "forest", "families", "audit", "robustness", "ranks", "explain", "fakeness", "spectra")
@@ -67,6 +68,6 @@ def report(
         "seconds_of_section": {name: round(took, 1) for name, took in made.seconds.items()},
     }
     size = os.path.getsize(made.page) / 1e6
-    plain = f"{made.page}: {size:.1f} MB, {len(made.files)} files beside it, {seconds:.0f} s"
+    plain = f"{made.page}: {size:.1f} MB, {counted(len(made.files), 'file')} beside it, {seconds:.0f} s"
     shared.print_json(answer) if as_json else click.echo(plain)
     return FAILED if made.failed else DONE

@@ -14,6 +14,7 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.cli.guard import DONE, FAILED
+from cnndetect.counting import counted
 from cnndetect.errors import DataError, ProtocolError
 from cnndetect.progress import bar, say
 
@@ -87,9 +88,10 @@ def score(
         )  # fmt: skip
     # What can be misspelt comes before the network.
     images = find_images(paths)
-    if explain and (len(images) != 1 or explain.suffix.lower() not in PICTURES or not explain.resolve().parent.is_dir()):
-        words = f"--explain got {explain} for {len(images)} images. Expected one image, and a {', '.join(PICTURES)} in an existing folder."
-        raise ProtocolError(words)
+    if explain and len(images) != 1:
+        raise ProtocolError(f"--explain draws one image, and got {len(images)}.")
+    if explain and (explain.suffix.lower() not in PICTURES or not explain.resolve().parent.is_dir()):
+        raise ProtocolError(f"--explain cannot write {explain}. Expected a {', '.join(PICTURES)} in an existing folder.")
     with ExitStack() as stack:
         writer = _open_table(table, stack) if table else None
         from cnndetect.detectors.calibration import calibrated
@@ -112,10 +114,10 @@ def score(
     failed = [row for row in kept if row.scored.error is not None]
     if as_json:
         shared.print_json(_document(kept, loaded, band))
-    elif band:
+    elif band and len(failed) < len(kept):
         say(_bounds(loaded, *band))
     if failed:
-        click.echo(f"{len(failed)} of {len(kept)} images failed.", err=True)
+        click.echo(f"{len(failed)} of {counted(len(kept), 'image')} failed.", err=True)
     elif explain:
         _explain(images[0], loaded, explain)
     return FAILED if failed else DONE

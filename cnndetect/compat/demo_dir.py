@@ -13,6 +13,7 @@ import numpy as np
 
 from cnndetect.cli.guard import answered
 from cnndetect.compat.reference import DEFAULT_MODEL, ahead, crop_protocol, load_model, reference_figures
+from cnndetect.counting import counted
 from cnndetect.data.folders import Sample, scan
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ImageError
@@ -107,7 +108,7 @@ def _figures(samples: Sequence[Sample], detector: Detector, protocol: Protocol, 
             f"Acc (fake): {100 * found.accuracy_fake:.2f}%"
         )
     if failures:
-        print(f"{len(failures)} of {len(samples)} images failed and count as the worst of their class.", file=sys.stderr)
+        print(f"{len(failures)} of {counted(len(samples), 'image')} failed, counted as the worst of the class.", file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnndetect.counting import counted
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ProtocolError
 from cnndetect.transforms.inputs import Input
@@ -55,7 +56,9 @@ class Adapter(nn.Module):
         fits = isinstance(out, Tensor) and len(out) == count and out.numel() == count * width
         if not isinstance(out, Tensor) or not fits:
             given = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise ProtocolError(f"The network returned {given} for {count} images. Expected [{count}, {width}] for output={self.output!r}.")
+            raise ProtocolError(
+                f"The network returned {given} for {counted(count, 'image')}. Expected [{count}, {width}] for output={self.output!r}."
+            )
         return OUTPUTS[self.output](out.float().reshape(count, width) if width > 1 else out.float())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnndetect.counting import counted
 from cnndetect.errors import ProtocolError
 
 # Where a detector keeps the engine that was built for it (backends/choose.py).
@@ -128,7 +129,10 @@ class Detector:
             result = (self.network if self.engine is None else self.engine.run)(images.to(self.device))
         if not isinstance(result, Tensor) or result.shape not in ((len(images),), (len(images), 1)):
             given = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-            raise ProtocolError(f"Detector {self.name} returned {given} for {len(images)} images. Expected [{len(images)}] logits.")
+            raise ProtocolError(
+                f"Detector {self.name} returned {given} for {counted(len(images), 'image')}. Expected [{len(images)}] logits; "
+                "cnndetect.detectors.adapter.from_model wraps a model with two classes or an input of its own."
+            )
         return result.reshape(len(images)).float().cpu()
 
 

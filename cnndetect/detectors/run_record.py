@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cnndetect.counting import counted
 from cnndetect.errors import WeightsError
 from cnndetect.files import plain, read_record
 
@@ -48,7 +49,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Three lines for people."""
         best = self.best
         return (
-            f"{self.name}: {self.stop_reason} after {self.epochs} epochs, {self.seconds:.0f} s\n"
+            f"{self.name}: {self.stop_reason} after {counted(self.epochs, 'epoch')}, {self.seconds:.0f} s\n"
             f"started from {self.initialisation}\n"
             f"best epoch {self.best_epoch}: val accuracy {best.get('val_accuracy', float('nan')):.4f}, "
             f"ap {best.get('val_ap', float('nan')):.4f} -> {self.weights} (sha256 {self.weights_sha256})"

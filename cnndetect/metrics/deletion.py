@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnndetect.counting import counted
 from cnndetect.errors import MetricError
 
 # Beyond so many clusters they leave in so many groups (the delete-a-group jackknife), dealt at random; average precision then takes
@@ -98,7 +99,7 @@ def as_set(labels, logits, clusters) -> SetScores:
     if clusters is None:
         clusters = one_each(y, x)
     if len(clusters) != len(y):
-        raise MetricError(f"Got {len(clusters)} clusters for {len(y)} images. Expected one each.")
+        raise MetricError(f"Got {counted(len(clusters), 'cluster')} for {counted(len(y), 'image')}. Expected one each.")
     return SetScores(y, x, np.asarray(clusters))
 
 

@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from cnndetect import paths
 from cnndetect.backends import accelerated
+from cnndetect.counting import counted
 from cnndetect.detectors import calibration, registry
 from cnndetect.detectors.base import Detector
 from cnndetect.errors import ImageError, ProtocolError, lookup
@@ -117,7 +118,7 @@ def score(
         logits.append(scored.logit)
         names.append(scored.path or f"image {scored.index}")
     if failures:
-        warnings.warn(f"{len(failures)} of {len(logits)} images failed and are NaN. First: {failures[0]}", stacklevel=2)
+        warnings.warn(f"{len(failures)} of {counted(len(logits), 'image')} failed, scored as NaN. First: {failures[0]}", stacklevel=2)
     words = ["" if math.isnan(logit) else loaded.verdict(logit) for logit in logits] if verdict or loaded.band else []
     if verdict:
         return words[0] if images.single else np.array(words, dtype=str)

@@ -73,7 +73,7 @@ def test_a_damaged_image_is_counted_named_and_loses(suite, tmp_path) -> None:
     broken = found.results[1]
     assert broken.n_failed == 1 and "3.png" in broken.failed[0] and broken.n_fake == 4
     assert broken.ap.value <= whole.ap.value
-    assert "1 images failed" in found.table()
+    assert "1 image failed" in found.table()
 
 
 def test_a_detector_that_crashes_on_every_real_gains_nothing(suite, tmp_path) -> None:
@@ -161,7 +161,7 @@ def test_mistakes_come_before_the_slow_part(suite, tmp_path) -> None:
         Options(degradation="jpg_75")
     with pytest.raises(ProtocolError, match="limit=0"):
         Options(limit=0)
-    with pytest.raises(LayoutError, match="no suite 'minni'"):
+    with pytest.raises(UnknownNameError, match="no suite 'minni'"):
         find_suites("minni")
     (suite / "crn" / "1_fake").rename(suite / "crn" / "fake")
     with pytest.raises(LayoutError, match="1_fake is missing"):

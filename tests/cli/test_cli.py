@@ -165,7 +165,7 @@ def test_an_interruption_is_one_line_and_130(
 
 
 def test_a_suite_that_is_nearly_one_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--suite", "min"]) == FAILED and "Did you mean 'mini'" in capsys.readouterr().err
+    assert main(["bench", "--suite", "min"]) == MISUSED and "Did you mean 'mini'" in capsys.readouterr().err
 
 
 def test_names_are_listed_in_one_place(capsys: pytest.CaptureFixture[str]) -> None:

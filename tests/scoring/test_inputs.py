@@ -93,7 +93,7 @@ def test_an_element_that_is_no_image_is_named() -> None:
 
 def test_one_bad_file_does_not_lose_a_batch(tmp_path: Path) -> None:
     good = _photos()[0]
-    with pytest.warns(UserWarning, match=r"1 of 3 images failed and are NaN. First: Image 1 of 3: .*zz\.jpg does not exist"):
+    with pytest.warns(UserWarning, match=r"1 of 3 images failed, scored as NaN. First: Image 1 of 3: .*zz\.jpg does not exist"):
         found = score([good, tmp_path / "zz.jpg", good], detector=mean, on_error="nan")
     assert np.isnan(found).tolist() == [False, True, False] and found[0] == score(good, detector=mean)
     with pytest.raises(ProtocolError, match="on_error='skip'"):

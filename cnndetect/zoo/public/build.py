@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from cnndetect.counting import counted
 from cnndetect.data.photos import SIZE_PX
 from cnndetect.data.test_only import MARK
 from cnndetect.errors import CnndetectError, DataError, lookup
@@ -58,7 +59,9 @@ def build_public(
     chosen = [lookup("public generator", known, name) for name in only] or chosen
     files = _spread(list_images(photos), count)
     if len(files) < count:
-        raise DataError(f"{photos} has {len(files)} photographs. Expected at least {count}; make them with: cnndetect zoo photos")
+        raise DataError(
+            f"{photos} has {counted(len(files), 'photograph')}. Expected at least {count}; make them with: cnndetect zoo photos"
+        )
     out = Path(out)
     write_whole(
         out / MARK, "Images of generators that others trained, for testing alone: nothing is trained, fitted or selected on them.\n"
