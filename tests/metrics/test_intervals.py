@@ -208,7 +208,7 @@ def test_set_metrics_and_the_jackknife_of_aps_agree() -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(MetricError, match="Got 1 clusters for 2 images"):
+    with pytest.raises(MetricError, match="Got 1 cluster for 2 images"):
         set_metrics([0, 1], [0.0, 1.0], clusters=["a"])
     with pytest.raises(MetricError, match="no test sets"):
         macro_average_precision([])
