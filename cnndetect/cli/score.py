@@ -89,7 +89,7 @@ def score(
     # What can be misspelt comes before the network.
     images = find_images(paths)
     if explain and len(images) != 1:
-        raise ProtocolError(f"--explain draws one image, and got {len(images)}.")
+        raise ProtocolError(f"--explain got {len(images)} images. Expected one image.")
     if explain and (explain.suffix.lower() not in PICTURES or not explain.resolve().parent.is_dir()):
         raise ProtocolError(f"--explain cannot write {explain}. Expected a {', '.join(PICTURES)} in an existing folder.")
     with ExitStack() as stack:
