@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from PIL import Image, ImageEnhance, ImageFilter
 
 from cnndetect.errors import ImageError
@@ -35,6 +34,8 @@ def match_spectrum(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> bool(abs(match_spectrum(soft, sharp).std() - sharp.std()) < abs(soft.std() - sharp.std()))
     True
     """
+    import scipy.fft  # here, as every configuration of a training run imports this file
+
     check_rgb(image)
     check_rgb(target)
     if image.shape != target.shape:
