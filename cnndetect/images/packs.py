@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from cnndetect.errors import DataError
+from cnndetect.files import write_whole
 
 SUFFIX, INDEX, FORMAT = ".pack.zip", "index.json", "cnndetect-pack/1"
 
@@ -99,19 +100,19 @@ def read(path: Path) -> bytes:
 
 def write(target: str | Path, entries: dict[str, tuple[str, bytes, str]]) -> Path:
     """Write a pack: name in the folder -> (name of the member, its bytes, SHA-256 of the source). The same input, the same bytes."""
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
     index = {
         name: {"member": member, "sha256": hashlib.sha256(content).hexdigest(), "source_sha256": source}
         for name, (member, content, source) in sorted(entries.items())
     }
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for _, (member, content, _) in sorted(entries.items()):
-            archive.writestr(zipfile.ZipInfo(member), content)
-        archive.writestr(zipfile.ZipInfo(INDEX), json.dumps({"format": FORMAT, "files": index}, indent=0, ensure_ascii=False))
-    temporary.replace(target)
-    return target
+
+    def write_to(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for _, (member, content, _) in sorted(entries.items()):
+                archive.writestr(zipfile.ZipInfo(member), content)
+            archive.writestr(zipfile.ZipInfo(INDEX), json.dumps({"format": FORMAT, "files": index}, indent=0, ensure_ascii=False))
+
+    write_whole(target, write_to)
+    return Path(target)
 
 
 def _place(path: Path) -> tuple[dict[str, Packed], str] | None:
