@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from tabulate import tabulate
+
+from cnndetect.bench.comparison import MACRO
 from cnndetect.bench.standings import standings
 from cnndetect.bench.store import lacking, one_suite, read_runs
-from cnndetect.bench.tables import markdown, points
+from cnndetect.bench.tables import points
 from cnndetect.errors import DataError, lookup
-from cnndetect.files import plain
+from cnndetect.files import csv_text, json_text, plain
 from cnndetect.metrics.intervals import DRAWS, Interval, Jackknife
 
 # From so many pairs on, the table says what they mean together.
@@ -84,14 +87,18 @@ def contestants(
     """Title of the suite, every detector of one condition with all its test sets, best first, and what the others lack.
 
     results: the folder that the bench wrote to.  detectors: default all whose name fits ``only``.  suite: such as "mini" or
-    "mini@2"; needed where several are there.  Raises DataError that names the files which were not made from the
+    "mini@2"; needed where several are there and none is the embedded one.  Raises DataError that names the files which were not made from the
     same images, detectors that were named but are incomplete, several suites; UnknownNameError for an unknown detector.
     """
     wanted = f"{suite or 'any suite'}, {protocol}, {degradation}"
     runs = read_runs([results], suite=suite, protocol=protocol, degradation=degradation)
-    ((condition, every),) = one_suite(runs, results, wanted).items()
+    known = {name: condition for condition, every in runs.items() for name in every}
+    for name in detectors if runs else ():
+        lookup("detector with results", known, name)
+    of_all = {condition: every for condition, every in runs.items() if every.keys() >= set(detectors)}
+    ((condition, every),) = one_suite(of_all or runs, results, wanted).items()
     for name in detectors:
-        lookup("detector with results", every, name)
+        lookup(f"detector with results on {condition.suite}", every, name)
     rows = {name: every[name] for name in (detectors or sorted(filter(only, every)))}
     incomplete = lacking(rows)
     if incomplete and detectors:
@@ -127,23 +134,41 @@ def paired(
     return Paired(suite=title, protocol=protocol, degradation=degradation, draws=draws, comparisons=comparisons, incomplete=incomplete)
 
 
-def paired_table(found: Paired) -> str:
-    """Two Markdown tables, of the macro means and of each test set, in percent points."""
+def paired_table(found: Paired, *, style: str = "github") -> str:
+    """Two tables, of the macro means and of each test set, in percent points.
+
+    style: github; latex, with the words around as comments; csv, fractions with a row per pair and test set; or json.
+    """
+    if style == "json":
+        return json_text(as_plain(found))
+    if style == "csv":
+        rows = [[c.a, c.b, name, one, one.excludes_zero] for c in found.comparisons for name, one in {MACRO: c.macro, **c.by_set}.items()]
+        head = ["a", "b", "test_set", "ap_difference", "ap_difference_low", "ap_difference_high", "distinguishable"]
+        return csv_text(head, [[a, b, name, one.value, one.low, one.high, sure] for a, b, name, one, sure in rows]).rstrip("\n")
+    latex = style == "latex"
+    minus = " minus " if latex else " − "
+
+    def words(text: str) -> str:
+        return f"% {text}" if latex else text
+
+    def table(head: list[str], rows: list[list[str]]) -> str:
+        return tabulate(rows, head, tablefmt="latex_booktabs" if latex else "github", disable_numparse=True)
+
     degraded = "" if found.degradation == "none" else f", degradation {found.degradation}"
     head = f"Average precision on {found.suite}, protocol {found.protocol}{degraded}: A minus B, in percent points"
     macro = [[c.a, c.b, points(c.macro), "yes" if c.distinguishable else "no"] for c in found.comparisons]
     names = list(found.comparisons[0].by_set)
-    cells = [[f"{c.a} − {c.b}", *(points(c.by_set[n]) + " *" * c.by_set[n].excludes_zero for n in names)] for c in found.comparisons]
+    cells = [[c.a + minus + c.b, *(points(c.by_set[n]) + " *" * c.by_set[n].excludes_zero for n in names)] for c in found.comparisons]
     parts = [
-        head,
-        markdown(["A", "B", "macro mean AP", "distinguishable"], macro),
-        _note(found),
-        "Test set by test set (* the interval excludes 0)",
-        markdown(["A − B", *names], cells),
+        words(head),
+        table(["A", "B", MACRO, "distinguishable"], macro),
+        words(_note(found)),
+        words("Test set by test set (* the interval excludes 0)"),
+        table([f"A{minus}B", *names], cells),
     ]
     if found.incomplete:
         lacking = "; ".join(f"{name} lacks {', '.join(sets)}" for name, sets in found.incomplete.items())
-        parts.append(f"Left out, as test sets are missing: {lacking}.")
+        parts.append(words(f"Left out, as test sets are missing: {lacking}."))
     return "\n\n".join(parts)
 
 

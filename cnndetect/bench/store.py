@@ -18,9 +18,10 @@ import msgspec
 from cnndetect.bench.archives import SUFFIX, unpacked
 from cnndetect.bench.results import Result, calibrated_ece, method_of, read_result, result_of
 from cnndetect.bench.selection import Choice
-from cnndetect.bench.suites import family_rank
+from cnndetect.bench.suites import MINI, family_rank
 from cnndetect.errors import DataError
 from cnndetect.paths import ALARMS, AUDITS, OLD_RUNS, RESULTS, RUNS, SPEEDS, TRIALS
+from cnndetect.progress import say
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
 from cnndetect.transforms.degrade import split_equalisers
@@ -144,13 +145,21 @@ def read_runs(
 
 
 def one_suite(runs: Runs, folder: str | Path, wanted: str) -> Runs:
-    """The runs, where they are of a single suite. wanted: what was looked for, in words. Raises DataError."""
+    """The runs of a single suite: the only one, else the embedded one in its newest version, which is said on stderr.
+
+    wanted: what was looked for, in words.  Raises DataError where there is none, and for several others.
+    """
     if not runs:
         raise DataError(f"{folder} holds no results of {wanted}. Make some with: python -m cnndetect.bench --results {folder}")
     suites = sorted({condition.suite for condition in runs})
-    if len(suites) > 1:
+    if len(suites) == 1:
+        return runs
+    embedded = [suite for suite in suites if suite.partition("@")[0] == MINI]
+    if not embedded:
         raise DataError(f"{folder} holds results of {', '.join(suites)}. Say which suite is meant with --suite.")
-    return runs
+    chosen = max(embedded, key=lambda suite: int(suite.partition("@")[2]))
+    say(f"{folder} holds results of {', '.join(suites)}; shown: {chosen}. Choose another with --suite.")
+    return {condition: rows for condition, rows in runs.items() if condition.suite == chosen}
 
 
 def families(rows: Mapping[str, Row]) -> list[str]:

@@ -106,24 +106,25 @@ def run(
 @click.command()
 @shared.results(_SHIPPED)
 @shared.detector("repeatable (default: every detector with results)")
-@click.option("--suite", metavar="NAME", help="such as mini or mini@2 (default: the one that is there)")
+@click.option("--suite", metavar="NAME", help="such as mini or mini@2 (default: the one that is there, or mini)")
 @shared.protocol
 @shared.one_degradation
 @shared.draws()
 @shared.seed
+@shared.formats("github", "latex", "csv")
 @shared.as_json
 def compare(
     results: Path | None, detectors: tuple[str, ...], suite: str | None, protocol: str, degradation: str, draws: int, seed: int,
-    as_json: bool,
+    style: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Print the differences between detectors on the same images, paired, from stored scores."""
-    from cnndetect.bench.paired import as_plain, paired, paired_table
+    from cnndetect.bench.paired import paired, paired_table
     from cnndetect.paths import reference_results_root
 
     found = paired(
         results or reference_results_root(), detectors, suite=suite, protocol=protocol, degradation=degradation, draws=draws, seed=seed
     )  # fmt: skip
-    shared.print_json(as_plain(found)) if as_json else click.echo(paired_table(found))
+    click.echo(paired_table(found, style="json" if as_json else style))
 
 
 @click.command()

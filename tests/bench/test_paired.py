@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,20 @@ def test_several_suites_have_to_be_chosen(tmp_path: Path) -> None:
     assert read_result(tmp_path / "b" / "good" / "crn.nocrop.json").suite == "other@2"
 
 
+def test_the_embedded_suite_is_preferred_and_an_unknown_detector_named_first(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for version in (4, 10):
+        draw_results(tmp_path / str(version), suite=f"mini@{version}")
+    draw_results(tmp_path / "other", detectors=("good", "fair"), suite="other@2")
+    assert paired(tmp_path, draws=DRAWS).suite == "mini@10"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "other@2; shown: mini@10" in said and "--suite" in said
+    draw_results(tmp_path / "third", detectors=("other-good", "other-poor"), suite="third@1")
+    with pytest.raises(UnknownNameError, match="goud"):
+        paired(tmp_path, ["goud", "poor"])
+    assert paired(tmp_path, ["other-good", "other-poor"], draws=DRAWS).suite == "third@1"  # the only one that has both
+    assert not capsys.readouterr().err
+
+
 def test_scores_of_another_run_are_refused(tmp_path: Path) -> None:
     draw_results(tmp_path, detectors=("good", "poor"))
     drawn_scores("good", "crn", "none", "nocrop", "other@1", 20, gap=1.0).save(tmp_path / "good" / "crn.nocrop.npz")
@@ -143,4 +158,12 @@ def test_the_command_prints_tables_and_json(tmp_path: Path, capsys: pytest.Captu
     (pair,) = json.loads(capsys.readouterr().out)["pairs"]
     assert (pair["a"], pair["b"], pair["distinguishable"]) == ("good", "poor", True)
     assert pair["macro_ap"]["value"] == pytest.approx(np.mean([one["value"] for one in pair["test_sets"].values()]))
+    assert main([*asked, "--format", "csv"]) == 0
+    head, row, *_ = csv.reader(capsys.readouterr().out.splitlines())
+    assert row[:3] == ["good", "poor", "macro mean AP"] and float(row[head.index("ap_difference")]) == pytest.approx(
+        pair["macro_ap"]["value"]
+    )
+    assert main([*asked, "--format", "latex"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("\\toprule") == 2 and "|" not in text and "−" not in text
     assert main(["paired", "--results", str(tmp_path), "--suite", "nowhere"]) == 1
