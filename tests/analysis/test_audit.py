@@ -16,12 +16,13 @@ from cnndetect.analysis.audit.files import encoder_of, examine, ijg_tables, jpeg
 from cnndetect.analysis.audit.history import FREQUENCIES, pixel_history
 from cnndetect.analysis.audit.pixels import difference_hash, global_statistics, jpeg_grid
 from cnndetect.analysis.audit.table import audit_suite
-from cnndetect.analysis.audit.verdict import BIASED, METADATA_BAR, QUIET, WARNING, audit_set, training_facts
+from cnndetect.analysis.audit.verdict import BIASED, METADATA_BAR, QUIET, TOO_FEW, WARNING, audit_set, training_facts
 from cnndetect.audit import main
 from cnndetect.bench.suites import find_suites
 from cnndetect.data.folders import Sample
 from cnndetect.errors import LayoutError
 from cnndetect.images import open_stored, read_file
+from cnndetect.metrics.bounds import LEAST_PHOTOGRAPHS
 from cnndetect.transforms.augment import jpeg
 
 Save = Callable[[Image.Image, Path], None]
@@ -69,6 +70,14 @@ def test_one_encoder_for_both_classes_is_quiet(tmp_path: Path, save: Save) -> No
     found = audit_set(draw_set(tmp_path / "fair", real=save, fake=save), draws=100)
     assert found.verdict == QUIET and not found.reasons
     assert found.metadata.value == pytest.approx(0.5, abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [1, LEAST_PHOTOGRAPHS - 1, LEAST_PHOTOGRAPHS])
+def test_too_few_photographs_are_never_quiet(tmp_path: Path, count: int) -> None:
+    found = audit_set(draw_set(tmp_path / "few", count=count), draws=0)
+    assert found.verdict == (QUIET if count == LEAST_PHOTOGRAPHS else TOO_FEW)
+    assert found.reasons == () or f"too few photographs to tell: one class has {count}" in found.reasons[0]
+    assert any(f"{2 * count} photographs or pictures of their own; 0 pairs" in note for note in found.notes)
 
 
 def test_mini_is_quiet_on_files() -> None:
@@ -132,10 +141,10 @@ def test_duplicates_and_contradictions_are_named(tmp_path: Path) -> None:
     real, fake = root / "0_real", root / "1_fake"
     (real / "again.png").write_bytes((real / "0_real0.png").read_bytes())
     found = audit_set(root, draws=0)
-    assert found.verdict == WARNING and "1 files are duplicates, such as 0_real/0_real0.png = 0_real/again.png" in found.reasons
+    assert found.verdict == WARNING and "1 file is a duplicate: 0_real/0_real0.png = 0_real/again.png" in found.reasons
     (fake / "contradiction.png").write_bytes((real / "0_real1.png").read_bytes())
     found = audit_set(root, draws=0)
-    assert found.verdict == BIASED and "files are both real and fake" in found.reasons[0]
+    assert found.verdict == BIASED and "1 file is both real and fake: " in found.reasons[0]
 
 
 def test_nearly_equal_pictures_are_found_through_resizing_and_jpeg(tmp_path: Path) -> None:
@@ -152,11 +161,11 @@ def test_nearly_equal_pictures_are_found_through_resizing_and_jpeg(tmp_path: Pat
 def test_likeness_that_names_explain_is_no_warning(tmp_path: Path) -> None:
     for name in ("0_real", "1_fake"):
         (tmp_path / name).mkdir()
-        for index in range(8):
+        for index in range(10):
             array = np.asarray(picture(index)).astype(int) + (3 if name == "1_fake" else 0)
             Image.fromarray(array.clip(0, 255).astype(np.uint8)).save(tmp_path / name / f"lake{index}__0.png")
     found = audit_set(tmp_path, draws=0)
-    assert len(found.pairs) == 8 and all(pair.same_photograph for pair in found.pairs)
+    assert len(found.pairs) == 10 and all(pair.same_photograph for pair in found.pairs)
     assert found.verdict == QUIET
 
 
@@ -170,14 +179,14 @@ def test_a_leak_from_the_training_folder_is_shouted_at(tmp_path: Path) -> None:
     assert found.verdict == WARNING and "nearly equal to one of the training folder" in found.reasons[0]
     (training / "same.png").write_bytes((root / "1_fake" / "1_fake5.png").read_bytes())
     found = audit_set(root, against=training_facts(training), draws=0)
-    assert found.verdict == BIASED and "files are in the training folder too" in found.reasons[0]
+    assert found.verdict == BIASED and "1 file is in the training folder too: " in found.reasons[0]
 
 
 def test_bad_files_are_counted_and_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = draw_set(tmp_path / "set")
     (root / "0_real" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     found = audit_set(root, draws=0)
-    assert found.real.unreadable == 1 and found.real.count == 17 and "1 files cannot be read (1 real, 0 fake)" in found.reasons
+    assert found.real.unreadable == 1 and found.real.count == 17 and "1 file cannot be read (1 real, 0 fake)" in found.reasons
     assert main([str(root), "--draws", "0", "--json"]) == 1
     (plain,) = json.loads(capsys.readouterr().out)
     assert plain["real"]["unreadable"] == 1 and plain["ap"]["metadata"]["low"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,17 @@ class Pair:
 
     def __str__(self) -> str:
         return f"{self.first.sample.relative} = {self.second.sample.relative}" + ("" if self.exact else f" ({self.bits} bits)")
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "first": self.first.sample.relative,
+            "second": self.second.sample.relative,
+            "exact": self.exact,
+            "bits": self.bits,
+            "between_classes": self.between_classes,
+            "same_photograph": self.same_photograph,
+        }
 
 
 def duplicates(facts: Sequence[FileFacts], *, bits: int = NEAR_BITS) -> list[Pair]:

@@ -28,19 +28,23 @@ from cnndetect.analysis.audit.classify import (
 from cnndetect.analysis.audit.duplicates import Pair, duplicates, overlap
 from cnndetect.analysis.audit.files import FileFacts, facts_of
 from cnndetect.analysis.audit.pixels import STATISTICS
+from cnndetect.counting import counted
 from cnndetect.data.folders import REAL, Sample, clusters, find_sets, scan
 from cnndetect.errors import LayoutError
 from cnndetect.images import list_images
 from cnndetect.metrics import roc_auc
+from cnndetect.metrics.bounds import LEAST_PHOTOGRAPHS
 from cnndetect.metrics.intervals import DRAWS, Interval
 
-QUIET, WARNING, BIASED = "quiet", "warning", "biased"
+QUIET, WARNING, BIASED, TOO_FEW = "quiet", "warning", "biased", "too few"
 
 # Above the first bar the files are not quiet; above the second the pixels' global statistics alone find the fakes.
 METADATA_BAR = 0.55
 STATISTICS_BAR = 0.80
 
 NAMED = 3
+
+_EXPECTED = "pairs of one photograph are nearly equal, as their names say"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Audit:
     against: tuple[Pair, ...]
     """Those that a training folder has too."""
     verdict: str
-    """QUIET, WARNING or BIASED, about files and duplicates."""
+    """QUIET, WARNING or BIASED, about files and duplicates; TOO_FEW where nothing was found in too few photographs."""
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
     """What is no fault of the files."""
@@ -99,8 +103,8 @@ class Audit:
             "bars": {"metadata": METADATA_BAR, "statistics": STATISTICS_BAR},
             "real": asdict(self.real),
             "fake": asdict(self.fake),
-            "duplicates": [_plain(pair) for pair in self.pairs],
-            "against": [_plain(pair) for pair in self.against],
+            "duplicates": [pair.as_plain() for pair in self.pairs],
+            "against": [pair.as_plain() for pair in self.against],
         }
 
 
@@ -141,11 +145,13 @@ def audit_facts(name: str, facts: Sequence[FileFacts], *, against: Sequence[File
     history = ap(history_table(readable), trees)
     pairs, leaks = duplicates(facts), overlap(facts, against)
     biased, warnings = _findings(classes[0], classes[1], metadata, history, pairs, leaks)
-    verdict = BIASED if biased else WARNING if warnings else QUIET
+    fewest = min(len({name for name, its in zip(photographs, labels, strict=True) if its == label}) for label in (0, 1))
+    too_few = [] if fewest >= LEAST_PHOTOGRAPHS else [_too_few(fewest)]
+    verdict = BIASED if biased else WARNING if warnings else TOO_FEW if too_few else QUIET
     table = statistics_table(readable)
     each = {key: roc_auc(labels, table[:, k]) for k, key in enumerate(STATISTICS)}
     notes = _notes(pairs, length, statistics, each, len(set(photographs)))
-    found, reasons = (classes[0], classes[1], metadata, length, history, statistics), tuple(biased + warnings)
+    found, reasons = (classes[0], classes[1], metadata, length, history, statistics), tuple(biased + warnings + too_few)
     return Audit(name, *found, each, tuple(pairs), tuple(leaks), verdict, reasons, notes)
 
 
@@ -208,21 +214,41 @@ def _findings(
     if history.low > METADATA_BAR:
         biased.append(f"earlier JPEG compression or resizing tells real from fake: AP {shown(history)}, bar {METADATA_BAR}")
 
-    def report(chosen: list[Pair], to: list[str], what: str) -> None:
+    def report(chosen: list[Pair], to: list[str], one: str, several: str) -> None:
         if chosen:
-            to.append(f"{len(chosen)} {what}, such as {'; '.join(map(str, chosen[:NAMED]))}")
+            such_as = ", such as " if len(chosen) > 1 else ": "
+            to.append(f"{counted(len(chosen), one, several)}{such_as}{'; '.join(map(str, chosen[:NAMED]))}")
 
-    report([p for p in pairs if p.exact and p.between_classes], biased, "files are both real and fake")
-    report([p for p in leaks if p.exact], biased, "files are in the training folder too")
-    report([p for p in leaks if not p.exact], warnings, "pictures are nearly equal to one of the training folder")
-    report([p for p in pairs if p.exact and not p.between_classes], warnings, "files are duplicates")
+    report([p for p in pairs if p.exact and p.between_classes], biased, "file is both real and fake", "files are both real and fake")
+    report([p for p in leaks if p.exact], biased, "file is in the training folder too", "files are in the training folder too")
+    report(
+        [p for p in leaks if not p.exact],
+        warnings,
+        "picture is nearly equal to one of the training folder",
+        "pictures are nearly equal to one of the training folder",
+    )
+    report([p for p in pairs if p.exact and not p.between_classes], warnings, "file is a duplicate", "files are duplicates")
     other = [p for p in pairs if not p.exact and not p.same_photograph]
-    report([p for p in other if not p.between_classes], warnings, "pairs of one class are nearly equal pictures")
-    report([p for p in other if p.between_classes], warnings, "pairs of a real and a fake are nearly equal pictures, and no name says so")
+    report(
+        [p for p in other if not p.between_classes],
+        warnings,
+        "pair of one class is of nearly equal pictures",
+        "pairs of one class are nearly equal pictures",
+    )
+    report(
+        [p for p in other if p.between_classes],
+        warnings,
+        "pair of a real and a fake is of nearly equal pictures, and no name says so",
+        "pairs of a real and a fake are nearly equal pictures, and no name says so",
+    )
     bad = real.unreadable + fake.unreadable
     if bad:
-        warnings.append(f"{bad} files cannot be read ({real.unreadable} real, {fake.unreadable} fake)")
+        warnings.append(f"{counted(bad, 'file')} cannot be read ({real.unreadable} real, {fake.unreadable} fake)")
     return biased, warnings
+
+
+def _too_few(fewest: int) -> str:
+    return f"too few photographs to tell: one class has {fewest}, and {LEAST_PHOTOGRAPHS} of each are needed for an interval"
 
 
 def _differences(real: ClassFacts, fake: ClassFacts) -> list[str]:
@@ -249,7 +275,8 @@ def _notes(pairs: Sequence[Pair], length: Interval, statistics: Interval, each: 
         f"{STATISTICS_BAR:.2f}; a property of the generator, not of the files",
         f"the strongest statistics alone, as AUC (below 0.5: fakes have less): {alone}",
         f"length of files: AP {shown(length)}; under one encoder it measures how smooth the pictures are",
-        f"{photographs} photographs or pictures of their own; {expected} pairs of one photograph are nearly equal, as their names say",
+        f"{counted(photographs, 'photograph or picture of its own', 'photographs or pictures of their own')}; "
+        + counted(expected, "pair of one photograph is nearly equal, as its name says", _EXPECTED),
     )
 
 
@@ -271,14 +298,3 @@ def _spread(values: Sequence[float]) -> tuple[float, float, float] | None:
 
 def _no_nan(figures: dict[str, float]) -> dict[str, float | None]:
     return {key: None if np.isnan(value) else value for key, value in figures.items()}
-
-
-def _plain(pair: Pair) -> dict[str, Any]:
-    return {
-        "first": pair.first.sample.relative,
-        "second": pair.second.sample.relative,
-        "exact": pair.exact,
-        "bits": pair.bits,
-        "between_classes": pair.between_classes,
-        "same_photograph": pair.same_photograph,
-    }
