@@ -11,7 +11,7 @@ from cnndetect.bench.standings import Standings, by_training, standings
 from cnndetect.bench.store import Condition, Run, Runs, families, read_runs
 from cnndetect.bench.suites import Suite, TestSet, find_suites
 from cnndetect.detectors.records import registered
-from cnndetect.errors import DataError, LayoutError, lookup
+from cnndetect.errors import DataError, LayoutError, UnknownNameError, lookup
 from cnndetect.metrics.intervals import DRAWS, Interval, SetScores
 from cnndetect.paths import reference_results_root, results_root
 
@@ -172,7 +172,7 @@ def _default_folders() -> tuple[Path, ...]:
 def _suite(name: str | Path, runs: Runs) -> tuple[Suite | None, str]:
     try:
         suite = find_suites(name)[0]
-    except LayoutError:
+    except (LayoutError, UnknownNameError):
         titles = sorted({c.suite for c in runs if str(name) in (c.suite, c.suite.partition("@")[0])})
         if not titles:
             raise
