@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import CnndetectError, lookup
@@ -127,10 +130,30 @@ def _each(chosen: Sequence[str], inputs: Inputs, out: Path, jobs: int) -> Iterat
         for anchor in chosen:
             yield anchor, _make(anchor, inputs, out)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    others = set(active_children())
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         waiting = {pool.submit(_make, anchor, inputs, out): anchor for anchor in chosen}
-        for ready in as_completed(waiting):
-            yield waiting[ready], ready.result()
+        try:
+            for ready in as_completed(waiting):
+                yield waiting[ready], ready.result()
+        except BaseException:  # an interruption ends the sections that are being made, and starts no other
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(active_children()) - others:
+                worker.terminate()
+            raise
+
+
+def _end_with_parent() -> None:
+    """First call of a worker: it leaves an interruption to its parent, and ends as soon as that has ended, however it did."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=watch, daemon=True).start()
 
 
 def _make(anchor: str, inputs: Inputs, out: Path) -> _Made:

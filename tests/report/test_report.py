@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -152,6 +154,24 @@ def test_every_chart_has_its_numbers_and_every_table_its_csv(made) -> None:
 def test_two_processes_give_the_same_page(results, tmp_path) -> None:
     pages = [build_report(inputs_of(results), tmp_path / str(jobs), sections=["forest", "ranks"], jobs=jobs).page for jobs in (1, 2)]
     assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_workers_end_with_their_parent() -> None:
+    code = """if True:
+        import os, time
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+        from cnndetect.report.build import _end_with_parent
+
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        assert pool.submit(os.getpid).result() != os.getpid()
+        print("ready", pool.submit(time.sleep, 3600), flush=True)
+        time.sleep(3600)
+    """
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None and parent.stdout.readline().startswith("ready")
+    parent.kill()
+    assert parent.communicate(timeout=120)[0] == ""  # the worker holds the pipe open for as long as it lives
 
 
 def test_only_what_was_asked_for(results, tmp_path) -> None:
