@@ -17,7 +17,7 @@ from drawn_results import draw_results
 
 from cnndetect.bench.results import read_result
 from cnndetect.bench.tables import percent
-from cnndetect.errors import DataError, LayoutError, UnknownNameError
+from cnndetect.errors import DataError, UnknownNameError
 from cnndetect.report import build
 from cnndetect.report.__main__ import main
 from cnndetect.report.build import build_report
@@ -225,7 +225,7 @@ def test_inputs_that_do_not_fit_are_named(results, tmp_path) -> None:
         read_inputs("drawn", protocol="crop224", results=[results])
     with pytest.raises(UnknownNameError, match=r"results of drawn@1, nocrop .*Did you mean 'good'"):
         inputs_of(results, detectors=["god"])
-    with pytest.raises(LayoutError):
+    with pytest.raises(UnknownNameError):
         read_inputs("no-such-suite", protocol="nocrop", results=[results])
 
 
