@@ -57,7 +57,8 @@ class Adapter(nn.Module):
         if not isinstance(out, Tensor) or not fits:
             given = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise ProtocolError(
-                f"The network returned {given} for {counted(count, 'image')}. Expected [{count}, {width}] for output={self.output!r}."
+                f"The network returned {given} for {counted(count, 'image')}. Expected [{count}, {width}] for output={self.output!r}; "
+                "two classes are output='real-fake' or 'fake-real'."
             )
         return OUTPUTS[self.output](out.float().reshape(count, width) if width > 1 else out.float())
 
