@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnndetect.data.folders import FAKE, LAYOUTS_KNOWN, REAL, find_sets, found_in, holds_classes
-from cnndetect.data.official.catalog import DATASETS, SUITES, Group, SuiteFacts, find_groups, named_groups
+from cnndetect.data.official.catalog import DATASETS, MINI, MINI_VERSION, SUITES, Group, SuiteFacts, find_groups, named_groups
 from cnndetect.data.sets.hub import SCHEME, hub_suite
 from cnndetect.data.sets.rows import find_row, how_to_get, set_rows
 from cnndetect.errors import LayoutError, UnknownNameError
@@ -18,8 +18,6 @@ from cnndetect.paths import GET_MINI, data_root, mini_root
 
 # The paper's order; other test sets follow by name.
 FAMILY_ORDER = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle", "sitd", "san", "deepfake")
-
-MINI, MINI_VERSION = "mini", 4
 
 # Generators that others trained, built by the user into the data folder: cnndetect zoo public.
 PUBLIC, PUBLIC_VERSION = "public", 1

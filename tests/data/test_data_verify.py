@@ -10,7 +10,7 @@ from drawn_official import PER_CLASS, small_dataset, small_members, write_member
 from loopback import png
 
 from cnndetect.data.__main__ import main
-from cnndetect.data.official.catalog import CATEGORIES, DATASETS, SUITES, find_dataset, named_groups, suite_notes
+from cnndetect.data.official.catalog import CATEGORIES, DATASETS, MINI_VERSION, SUITES, find_dataset, named_groups, suite_notes
 from cnndetect.data.official.flaws import FLAWS, flaw_lines
 from cnndetect.data.official.verify import verify
 from cnndetect.errors import LayoutError, ProtocolError
@@ -53,6 +53,8 @@ def test_suites_and_flaws_name_what_there_is() -> None:
     assert not any("same 6,382" in line for line in flaw_lines("forensynths", ["crn"]))
     assert any("same 6,382" in line for line in suite_notes("forensynths-11@1", ["crn", "imle"]))
     assert suite_notes("mini@2", ["crn", "imle"]) == []
+    # The records of the embedded suite say nothing about images of another version.
+    assert suite_notes("mini@2", ["progan"]) == [] != suite_notes(f"mini@{MINI_VERSION}", ["progan"])
 
 
 def test_a_whole_copy_is_right(root, capsys) -> None:

@@ -19,6 +19,9 @@ from cnndetect.paths import mini_root
 LICENCE = "CC BY-NC-SA 4.0, Copyright (c) 2020 Wang, Wang, Zhang, Owens, Efros: no commercial use, share alike"
 TERMS = "The underlying photographs (LSUN, ImageNet, COCO, CelebA, FaceForensics++, FFHQ and others) keep terms of their own."
 CITATION = "Wang, Wang, Zhang, Owens, Efros: CNN-generated images are surprisingly easy to spot... for now. CVPR 2020, arXiv:1912.11035"
+# The embedded suite. Its version rises when its images change.
+MINI, MINI_VERSION = "mini", 5
+
 STORE = "datasets/sywang/CNNDetection/resolve"
 # The state that the sizes and checksums below were read from; then whatever the store has now, held to the same sizes.
 REVISIONS = ("2dd6d95d4333188b8616f3d34970ea800ca1e339", "main")
@@ -220,9 +223,10 @@ def suite_notes(suite: str, titles: Iterable[str]) -> list[str]:
     >>> suite_notes("forensynths-13@1", ["biggan", "sitd"])
     ['SITD has only 180 reals and 180 fakes: read its interval, not its figure.']
     """
-    name = suite.partition("@")[0]
-    if name == "mini":
-        return _mini_notes(titles)
+    name, _, version = suite.partition("@")
+    if name == MINI:
+        # The records are those of the version that is here; of another one nothing is known.
+        return _mini_notes(titles) if version in ("", str(MINI_VERSION)) else []
     facts = SUITES.get(name)
     if facts is None:
         row = set_rows().get(name)

@@ -4,8 +4,8 @@ Source: Chen and Koltun, "Photographic Image Synthesis with Cascaded Refinement 
 Kept: modules that double the resolution by bilinear upsampling, each fed the label map at its size, two 3x3
 convolutions with layer norm and leaky ReLU, no adversary, a feature-matching (perceptual) loss against the photograph.
 Different: every map of the loss, the image among them, weighs the same.
-Reduced: 128 px, 24 to 96 feature maps instead of 1024, label maps from clustering (zoo/labels.py) instead of
-annotation, EfficientNet-Lite0 features instead of VGG-19.
+Reduced: 128 px, 24 to 96 feature maps instead of 1024, label maps of clustered regions (zoo/parts/labels.py)
+instead of annotation, EfficientNet-Lite0 features instead of VGG-19.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cnndetect.features import PerceptualFeatures, perceptual_distance
 from cnndetect.zoo.loop import Job, fit
-from cnndetect.zoo.parts.labels import CLASSES, fit_centres, label_maps, one_hot
+from cnndetect.zoo.parts.labels import CLASSES, LAYOUT, fit_centres, label_maps, one_hot
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CRNConfig:
 
     channels: tuple[int, ...] = (96, 96, 96, 64, 48, 24)
     noise: int = 0  # extra noise channels (0 for CRN, more for IMLE)
-    steps: int = 700
+    steps: int = 900
     batch: int = 4
     lr: float = 1e-3
     seed: int = 0
@@ -39,14 +39,14 @@ GPU = CRNConfig(channels=(512, 512, 512, 256, 128, 64), steps=40000, batch=16, l
 
 
 class Network(nn.Module):
-    """Label map [N, classes + noise, 128, 128] -> RGB [N, 3, 128, 128] in about [0, 1]. ``centres`` travels with the weights."""
+    """Layout and noise [N, classes + 1 + noise, 128, 128] -> RGB [N, 3, 128, 128] in about [0, 1]. ``centres`` travels with the weights."""
 
     centres: Tensor
 
     def __init__(self, config: CRNConfig):
         super().__init__()
         self.register_buffer("centres", torch.zeros(CLASSES, 5))
-        layout = CLASSES + config.noise
+        layout = LAYOUT + config.noise
         inputs = [layout, *(width + layout for width in config.channels[:-1])]
         self.refinements = nn.ModuleList(Refinement(i, o) for i, o in zip(inputs, config.channels, strict=True))
         self.to_rgb = nn.Conv2d(config.channels[-1], 3, 1)

@@ -32,8 +32,8 @@ class CycleGANConfig:
 
     width: int = 16
     blocks: int = 3
-    warmup: int = 450  # steps that only learn to give a photograph back
-    steps: int = 600
+    warmup: int = 1200  # steps that only learn to give a photograph back
+    steps: int = 1500
     batch: int = 4
     crop_px: int = 64  # side of the random squares that it learns from
     lr: float = 5e-4

@@ -35,7 +35,7 @@ class DeepfakeConfig:
 
     width: int = 16
     bottleneck: int = 24
-    steps: int = 300
+    steps: int = 1500
     batch: int = 6
     lr: float = 2e-3
     warp: float = 0.01  # largest shift of a grid point, as a share of the region

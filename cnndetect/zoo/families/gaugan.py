@@ -6,7 +6,7 @@ sees image and labels, hinge loss, feature matching (weight 10), perceptual loss
 noise at the start.
 Different: rates 1 to 2 on a CPU instead of 1 to 4, no spectral norm in the discriminator, a skip without SPADE that is learned at every width,
 feature matching averaged over layers and scales instead of summed.
-Reduced: 128 px, a sixth of the width, batch norm statistics of one device, label maps from clustering (zoo/labels.py)
+Reduced: 128 px, a sixth of the width, batch norm statistics of one device, label maps of clustered regions (zoo/parts/labels.py)
 instead of annotation, EfficientNet-Lite0 features instead of VGG-19.
 """
 
@@ -24,7 +24,7 @@ from cnndetect.features import PerceptualFeatures, perceptual_distance
 from cnndetect.zoo.loop import Job, run
 from cnndetect.zoo.parts.adversarial import Duel, hinge_discriminator
 from cnndetect.zoo.parts.image_to_image import PatchDiscriminator
-from cnndetect.zoo.parts.labels import CLASSES, fit_centres, label_maps, one_hot
+from cnndetect.zoo.parts.labels import CLASSES, LAYOUT, fit_centres, label_maps, one_hot
 from cnndetect.zoo.parts.layers import spectral, upsample_nearest
 
 
@@ -36,7 +36,7 @@ class GauGANConfig:
     hidden: int = 24  # feature maps between labels and modulation
     latent: int = 32
     critic_width: int = 16
-    steps: int = 360
+    steps: int = 700
     batch: int = 4
     lr: tuple[float, float] = (4e-4, 8e-4)
     matching: float = 10.0
@@ -54,7 +54,7 @@ class Spade(nn.Module):
     def __init__(self, channels: int, hidden: int):
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.shared = nn.Conv2d(CLASSES, hidden, 3, padding=1)
+        self.shared = nn.Conv2d(LAYOUT, hidden, 3, padding=1)
         self.modulate = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
 
     def forward(self, x: Tensor, layout: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class SpadeBlock(nn.Module):
 
 
 class Network(nn.Module):
-    """Noise [N, latent] and label map [N, classes, 128, 128] -> [N, 3, 128, 128] in [-1, 1]. ``centres`` travels with the weights."""
+    """Noise [N, latent] and layout [N, classes + 1, 128, 128] -> [N, 3, 128, 128] in [-1, 1]. ``centres`` travels with the weights."""
 
     centres: Tensor
 
@@ -102,11 +102,11 @@ class Network(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image and labels [N, 3 + classes, 128, 128] -> per scale: feature maps, then the score map."""
+    """Image and layout [N, 4 + classes, 128, 128] -> per scale: feature maps, then the score map."""
 
     def __init__(self, config: GauGANConfig):
         super().__init__()
-        self.scales = nn.ModuleList(PatchDiscriminator(3 + CLASSES, config.critic_width) for _ in range(2))
+        self.scales = nn.ModuleList(PatchDiscriminator(3 + LAYOUT, config.critic_width) for _ in range(2))
 
     def forward(self, image: Tensor, layout: Tensor) -> list[list[Tensor]]:
         x, outputs = torch.cat([image, layout], dim=1), []

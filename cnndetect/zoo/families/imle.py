@@ -4,7 +4,7 @@ Source: Li et al., "Diverse Image Synthesis from Semantic Layouts via Conditiona
 Kept: CRN's network with noise planes beside the labels; for every photograph several samples are drawn and only the one
 nearest to it in perceptual distance is pulled towards it, so that no photograph is left without a sample near it.
 Different: noise planes are averaged down with the labels, so that coarse levels get hardly any noise.
-Reduced: as in CRN (zoo/crn.py); three samples per photograph instead of ten, no rebalancing of rare colours.
+Reduced: as in CRN (zoo/families/crn.py); three samples per photograph instead of ten, no rebalancing of rare colours.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class IMLEConfig(CRNConfig):
 
     noise: int = 4  # planes of noise beside the labels
     samples: int = 3  # draws per photograph
-    steps: int = 420
+    steps: int = 450
 
 
 CPU = IMLEConfig()

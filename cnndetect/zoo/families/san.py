@@ -35,7 +35,7 @@ class SANConfig:
 
 
 CPU = SANConfig()
-CPU_TUNE = replace(CPU, steps=2500, lr=3e-4)
+CPU_TUNE = replace(CPU, steps=1500, lr=3e-4)
 GPU = SANConfig(width=64, groups=8, blocks=6, steps=60000, batch=32, lr=2e-4)
 GPU_TUNE = replace(GPU, steps=4000)
 

@@ -35,10 +35,10 @@ class StarGANConfig:
     width: int = 16
     blocks: int = 3
     domains: int = 3
-    warmup: int = 500
+    warmup: int = 2000
     warmup_lr: float = 1e-3  # warmup_lr, warmup_px: of the first ``warmup`` steps
     warmup_px: int = 64
-    steps: int = 700
+    steps: int = 2400
     batch: int = 4
     lr: float = 1e-4
     critic_steps: int = 2
