@@ -119,9 +119,11 @@ def explain(
 def class_activation(detector: Detector, array: np.ndarray) -> Explanation | None:
     """The exact decomposition of the logit by place, or None where the network does not allow it.
 
-    array: uint8 [H, W, 3].  The network's last pooling to 1x1 is watched, and so is its last linear layer; the map is
-    features [C, h, w] times weights [C] plus bias. It is returned only if its mean is the logit.
+    array: uint8 [H, W, 3].  A network with a method ``heat`` is asked. Of others the last pooling to 1x1 is watched, and so is the last
+    linear layer; the map is features [C, h, w] times weights [C] plus bias. It is returned only if its mean is the logit.
     """
+    if hasattr(detector.network, "heat"):
+        return _own_heat(detector, array)
     ends = _ends(detector.network)
     if ends is None:
         return None
@@ -142,6 +144,13 @@ def class_activation(detector: Detector, array: np.ndarray) -> Explanation | Non
     if abs(heat.mean() - logit) > _EXACT * max(1.0, np.abs(heat).max()):
         return None
     return Explanation("cam", logit, heat, array.shape[:2])
+
+
+def _own_heat(detector: Detector, array: np.ndarray) -> Explanation:
+    image = prepare(array, "nocrop")[None].to(detector.device)
+    with torch.inference_mode():
+        heat = detector.network.heat(image)[0].double().cpu().numpy()  # type: ignore[union-attr]
+    return Explanation("cam", float(heat.mean()), heat, array.shape[:2])
 
 
 def occlusion(detector: Detector, array: np.ndarray, *, patch_px: int | None = None, stride_px: int | None = None) -> Explanation:

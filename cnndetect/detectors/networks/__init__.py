@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from cnndetect.detectors.networks.efficientnet import EfficientNetLite0
+from cnndetect.detectors.networks.efficientnet import EfficientNetLite0, EfficientNetStatistics
 from cnndetect.detectors.networks.frequency import FrequencyResNet18, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
 from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
@@ -85,6 +85,12 @@ NETWORKS: dict[str, Architecture] = {
     ),
     "efficientnet-lite0": Architecture(
         EfficientNetLite0, "EfficientNet-Lite0, first convolution at stride 1, one logit",
+        "ImageNet normalisation undone, then (pixel - 127) / 128",
+    ),
+    "efficientnet-lite0-statistics": Architecture(
+        EfficientNetStatistics,
+        "EfficientNet-Lite0, first convolution at stride 1, plus a linear function of the mean and mean square of every channel of twelve "
+        "maps of the same network as ImageNet left it; one logit",
         "ImageNet normalisation undone, then (pixel - 127) / 128",
     ),
     "tiny": Architecture(Tiny, "a residual network of width 8, for tests"),

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with one logit and a first convolution of stride 1."""
+"""EfficientNet-Lite0 with one logit and a first convolution of stride 1, alone and with statistics of a frozen one."""
 
 from __future__ import annotations
 
@@ -53,23 +53,22 @@ class EfficientNetLite0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _convolution(3, STEM_CHANNELS, 3, activation=True)
-        blocks, channels = [], STEM_CHANNELS
-        for expansion, kernel, stride, out, count in STAGES:
-            for index in range(count):
-                blocks.append(InvertedResidual(channels, channels * expansion, out, kernel=kernel, stride=stride if index == 0 else 1))
-                channels = out
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = _trunk()
+        channels = STAGES[-1][3]
         self.head = _convolution(channels, HEAD_CHANNELS, 1, activation=True)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(HEAD_CHANNELS, 1)
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:
+        return self._logits(self.features_anyhow(images))
+
+    def features_anyhow(self, images: Tensor) -> Tensor:
+        """The maps before the global mean, in strips where the images are large."""
         large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS // 4
         # Batch statistics and gradients need the image whole.
         whole = self.training or torch.is_grad_enabled() or not large
-        features = self.features(images) if whole else self._features_in_strips(images)
-        return self._logits(features)
+        return self.features(images) if whole else self._features_in_strips(images)
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without strips, whatever the size."""
@@ -98,6 +97,97 @@ class EfficientNetLite0(nn.Module):
 
 # Blocks up to a quarter of each side: most pixels, few channels.
 SHALLOW_BLOCKS = 5
+
+# Blocks whose maps are measured: those up to an eighth of each side.
+MEASURED_BLOCKS = 11
+_CELL = 16  # pixels of a place of the heat map, per side
+
+
+class Statistics(nn.Module):
+    """A linear function of the mean and the mean square of every channel of twelve maps of a frozen network: [N, 3, H, W] -> [N].
+
+    The maps are those of the first convolution and of the first eleven blocks of EfficientNet-Lite0 at stride 1. Images go in as
+    ``as_pixels`` gives them. Both statistics are means over places, so the logit is a mean over places too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _convolution(3, STEM_CHANNELS, 3, activation=True)
+        self.blocks = _trunk()[:MEASURED_BLOCKS]
+        channels = [STEM_CHANNELS, *(out for _, _, _, out, count in STAGES for _ in range(count))][: MEASURED_BLOCKS + 1]
+        self.mean = nn.ModuleList(nn.Conv2d(count, 1, 1, bias=False) for count in channels)
+        self.square = nn.ModuleList(nn.Conv2d(count, 1, 1, bias=False) for count in channels)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """[N, 3, H, W] -> [N, 1]."""
+        means = [one.mean(dim=(2, 3)) for one in self.places(pixels)]
+        total = means[0]
+        for mean in means[1:]:
+            total = total + mean
+        return total
+
+    def places(self, pixels: Tensor) -> list[Tensor]:
+        """What every place of every map adds to the mean of its map: twelve of [N, 1, h, w], largest first."""
+        x = self.stem(pixels)
+        found = [self.mean[0](x) + self.square[0](x * x)]
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            found.append(self.mean[index + 1](x) + self.square[index + 1](x * x))
+        return found
+
+    def cells(self, pixels: Tensor) -> Tensor:
+        """Sums of ``places`` over cells of 16 x 16 px, one plane for each size of map: [N, 3, H, W] -> [N, 4, ceil(H/16), ceil(W/16)]."""
+        planes: dict[tuple[int, ...], Tensor] = {}
+        for one in self.places(pixels):
+            size = tuple(one.shape[2:])
+            planes[size] = planes[size] + one if size in planes else one
+        side = [-(-length // _CELL) for length in pixels.shape[2:]]
+        sums = []
+        for level, one in enumerate(planes.values()):
+            step = _CELL >> level
+            whole = nn.functional.pad(one, (0, side[1] * step - one.shape[3], 0, side[0] * step - one.shape[2]))
+            sums.append(nn.functional.avg_pool2d(whole, step) * step**2)
+        return torch.cat(sums, dim=1)
+
+
+class EfficientNetStatistics(nn.Module):
+    """[N, 3, H, W] -> [N]; a trained EfficientNet-Lite0 and statistics of a frozen one, summed.
+
+    What a network learns on a few decoders, and what a linear rule finds in features that never saw a fake (Ojha et al. 2023, Towards
+    Universal Fake Image Detectors), fail on different images.
+
+    >>> EfficientNetStatistics().eval()(torch.zeros(2, 3, 64, 48)).shape
+    torch.Size([2])
+    """
+
+    whole_pixels = EfficientNetLite0.whole_pixels
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trained = EfficientNetLite0()
+        self.statistics = Statistics()
+
+    def forward(self, images: Tensor) -> Tensor:
+        large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS // 4
+        if self.training or torch.is_grad_enabled() or not large:
+            return self.whole(images)
+        return self.heat(images).mean(dim=(1, 2))
+
+    def whole(self, images: Tensor) -> Tensor:
+        """The same without strips, whatever the size."""
+        return self.trained.whole(images) + self.statistics(as_pixels(images)).squeeze(1)
+
+    def heat(self, images: Tensor) -> Tensor:
+        """What every place adds to the mean that is the logit: [N, 3, H, W] -> [N, ceil(H/16), ceil(W/16)]."""
+        linear = self.trained.fc
+        trained = torch.einsum("nchw,c->nhw", self.trained.features_anyhow(images), linear.weight[0]) + linear.bias
+        strip = max(strips.STRIP_PIXELS // 4 // min(images.shape[2:]) // _CELL, 1) * _CELL
+        # A place sees 85 px to each side.
+        sums = strips.in_strips(self.statistics.cells, as_pixels(images), stride=_CELL, halo=96, strip=strip)
+        for level in range(sums.shape[1]):
+            height, width = (-(-length // 2**level) for length in images.shape[2:])
+            trained = trained + sums[:, level] * (sums.shape[2] * sums.shape[3] / (height * width))
+        return trained
 
 
 def as_pixels(images: Tensor) -> Tensor:
@@ -138,6 +228,16 @@ _NAMES = (
     (r"_blocks\.(\d+)\._depthwise_conv\.", r"blocks.\1.depthwise.0."), (r"_blocks\.(\d+)\._bn1\.", r"blocks.\1.depthwise.1."),
     (r"_blocks\.(\d+)\._project_conv\.", r"blocks.\1.project.0."), (r"_blocks\.(\d+)\._bn2\.", r"blocks.\1.project.1."),
 )  # fmt: skip
+
+
+def _trunk() -> nn.Sequential:
+    """All blocks, the first of which takes STEM_CHANNELS."""
+    blocks, channels = [], STEM_CHANNELS
+    for expansion, kernel, stride, out, count in STAGES:
+        for index in range(count):
+            blocks.append(InvertedResidual(channels, channels * expansion, out, kernel=kernel, stride=stride if index == 0 else 1))
+            channels = out
+    return nn.Sequential(*blocks)
 
 
 def _convolution(channels: int, out: int, kernel: int, *, stride: int = 1, groups: int = 1, activation: bool) -> nn.Sequential:
