@@ -26,7 +26,9 @@ SIZES = [(2, 33, 40), (1, 64, 64), (3, 31, 50), (2, 33, 40)]
 
 
 @pytest.mark.parametrize("backend", ENGINES)
-@pytest.mark.parametrize("name", ["tiny", "npr", "resnet18", "resnet18-ce", "efficientnet-lite0", "fusion"])
+@pytest.mark.parametrize(
+    "name", ["tiny", "npr", "resnet18", "resnet18-ce", "efficientnet-lite0", "efficientnet-lite0-statistics", "fusion"]
+)
 def test_logits_are_those_of_torch_at_every_size(name: str, backend: str) -> None:
     reference = detector(name)
     fast = accelerated(reference, backend)
@@ -39,7 +41,7 @@ def test_logits_are_those_of_torch_at_every_size(name: str, backend: str) -> Non
 @pytest.mark.parametrize(
     ("backend", "precision"), [("torch", "bfloat16"), ("openvino", "bfloat16"), ("openvino", "int8"), ("onnxruntime", "int8")]
 )
-@pytest.mark.parametrize("name", ["npr", "resnet18", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", ["npr", "resnet18", "efficientnet-lite0-statistics"])
 def test_lower_precision_is_in_the_name_and_stays_near(name: str, backend: str, precision: str) -> None:
     if not installed(backend):
         pytest.skip(f"{backend} is not installed")
