@@ -20,7 +20,7 @@ from cnndetect.paths import GET_MINI, data_root, mini_root
 FAMILY_ORDER = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle", "sitd", "san", "deepfake")
 
 # Generators that others trained, built by the user into the data folder: cnndetect zoo public.
-PUBLIC, PUBLIC_VERSION = "public", 1
+PUBLIC, PUBLIC_VERSION = "public", 2
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnndetect.bench.suites import find_suites, list_suites
+from cnndetect.bench.suites import PUBLIC_VERSION, find_suites, list_suites
 from cnndetect.cli.main import main
 from cnndetect.data.folders import scan
 from cnndetect.data.test_only import refuse_test_images
@@ -108,8 +108,8 @@ def test_nothing_trains_on_it_and_the_bench_finds_it(photos: Path, cache: Path, 
     assert "public" not in list_suites()
     build_public(photos, tmp_path / "data" / "public", cache=cache, count=5, generators=_generators(cache))
     (suite,) = find_suites("public")
-    assert suite.title == "public@1" and [one.name for one in suite.sets] == ["invert", "noise"] and "public" in list_suites()
-    assert "public@1" in [one.title for one in find_suites("all")]
+    assert suite.title == f"public@{PUBLIC_VERSION}" and [one.name for one in suite.sets] == ["invert", "noise"] and "public" in list_suites()
+    assert f"public@{PUBLIC_VERSION}" in [one.title for one in find_suites("all")]
     for place in ("", "invert", "invert/1_fake", "reals"):
         with pytest.raises(ProtocolError, match="test suite public"):
             refuse_test_images(tmp_path / "data" / "public" / place, purpose="training")
