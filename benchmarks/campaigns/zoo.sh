@@ -58,7 +58,7 @@ for family in cyclegan stargan gaugan crn imle sitd san deepfake; do
 done
 for decoder in "$work"/suite-decoders/*/resynthesiser.pt; do makers+=(--resynthesiser "$decoder"); done
 python -m cnndetect.zoo build-suite --photos "$work/free" --attribution "$work/free/attribution.json" "${makers[@]}" --count 100 --out "$work/mini"
-python -m cnndetect.data pack "$work/mini" --out benchmarks/mini --effort 6
+python -m cnndetect.data pack "$work/mini" --out benchmarks/mini
 
 # The same families with 1,000 fakes and 1,000 reals, not shipped, and their distances.
 python -m cnndetect.zoo build-suite --photos "$work/free-1000" "${makers[@]}" --count 1000 --out "$work/suite-1000"

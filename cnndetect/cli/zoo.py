@@ -213,15 +213,15 @@ def distance(suite: str, floor: str | None) -> None:
 
 
 @click.command()
-@click.argument("test_set", type=shared.FILE, metavar="FOLDER")
+@click.argument("suite", metavar="FOLDER")
 @click.option("--columns", type=shared.Count(), default=8, help="default: 8")
 @shared.out("a folder takes one sheet of every test set of a suite", required=True, metavar="FILE.jpg|DIR")
-def sheet(test_set: Path, columns: int, out: Path) -> None:
-    """Draw a contact sheet of a test set, or of every one of a suite: reals above, fakes below."""
-    from cnndetect.data.folders import find_sets
+def sheet(suite: str, columns: int, out: Path) -> None:
+    """Draw a contact sheet of a test set, or of every one of a suite (a folder, or a name such as mini): reals above, fakes below."""
+    from cnndetect.bench.suites import find_suites
     from cnndetect.zoo.sheets import contact_sheet
 
-    sheets = {out: test_set} if out.suffix else {out / f"{root.name}.jpg": root for root in find_sets(test_set)}
+    sheets = {out: Path(suite)} if out.suffix else {out / f"{one.name}.jpg": one.root for found in find_suites(suite) for one in found.sets}
     for path, root in sheets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(root, columns=columns).save(path, quality=62)

@@ -108,7 +108,9 @@ def test_nothing_trains_on_it_and_the_bench_finds_it(photos: Path, cache: Path, 
     assert "public" not in list_suites()
     build_public(photos, tmp_path / "data" / "public", cache=cache, count=5, generators=_generators(cache))
     (suite,) = find_suites("public")
-    assert suite.title == f"public@{PUBLIC_VERSION}" and [one.name for one in suite.sets] == ["invert", "noise"] and "public" in list_suites()
+    assert (
+        suite.title == f"public@{PUBLIC_VERSION}" and [one.name for one in suite.sets] == ["invert", "noise"] and "public" in list_suites()
+    )
     assert f"public@{PUBLIC_VERSION}" in [one.title for one in find_suites("all")]
     for place in ("", "invert", "invert/1_fake", "reals"):
         with pytest.raises(ProtocolError, match="test suite public"):
