@@ -56,7 +56,10 @@ for family in cyclegan stargan gaugan crn imle sitd san deepfake; do
   python -m cnndetect.zoo pack "$trained" --out "$work/packed/$family.pt"
   makers+=(--generator "$work/packed/$family.pt")
 done
-for decoder in "$work"/suite-decoders/*/resynthesiser.pt; do makers+=(--resynthesiser "$decoder"); done
+# Decoders of one family take turns in the order of the plan.
+for name in $(python -c "import json; print(*(one['name'] for one in json.load(open('scripts/campaigns/suite.json'))['decoders']))"); do
+  makers+=(--resynthesiser "$work/suite-decoders/$name/resynthesiser.pt")
+done
 python -m cnndetect.zoo build-suite --photos "$work/free" --attribution "$work/free/attribution.json" "${makers[@]}" --count 100 --out "$work/mini"
 python -m cnndetect.data pack "$work/mini" --out benchmarks/mini
 

@@ -149,7 +149,7 @@ def class_activation(detector: Detector, array: np.ndarray) -> Explanation | Non
 def _own_heat(detector: Detector, array: np.ndarray) -> Explanation:
     image = prepare(array, "nocrop")[None].to(detector.device)
     with torch.inference_mode():
-        heat = detector.network.heat(image)[0].double().cpu().numpy()  # type: ignore[union-attr]
+        heat = detector.network.heat(image)[0].double().cpu().numpy()  # type: ignore[attr-defined,union-attr]
     return Explanation("cam", float(heat.mean()), heat, array.shape[:2])
 
 

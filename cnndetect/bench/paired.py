@@ -142,9 +142,12 @@ def paired_table(found: Paired, *, style: str = "github") -> str:
     if style == "json":
         return json_text(as_plain(found))
     if style == "csv":
-        rows = [[c.a, c.b, name, one, one.excludes_zero] for c in found.comparisons for name, one in {MACRO: c.macro, **c.by_set}.items()]
-        head = ["a", "b", "test_set", "ap_difference", "ap_difference_low", "ap_difference_high", "distinguishable"]
-        return csv_text(head, [[a, b, name, one.value, one.low, one.high, sure] for a, b, name, one, sure in rows]).rstrip("\n")
+        columns = ["a", "b", "test_set", "ap_difference", "ap_difference_low", "ap_difference_high", "distinguishable"]
+        lines = [
+            [c.a, c.b, name, one.value, one.low, one.high, one.excludes_zero]
+            for c in found.comparisons for name, one in {MACRO: c.macro, **c.by_set}.items()
+        ]  # fmt: skip
+        return csv_text(columns, lines).rstrip("\n")
     latex = style == "latex"
     minus = " minus " if latex else " − "
 

@@ -18,7 +18,7 @@ from cnndetect.bench.run import Options, run_suite
 from cnndetect.bench.suites import MINI_VERSION, find_suites, list_suites, suites_note
 from cnndetect.data.folders import contents, scan
 from cnndetect.data.official.pairing import official_clusters
-from cnndetect.errors import LayoutError
+from cnndetect.errors import LayoutError, UnknownNameError
 from cnndetect.metrics.intervals import SetScores, macro_average_precision
 from cnndetect.scoring.scores import read_scores
 
@@ -48,7 +48,7 @@ def test_a_suite_is_present_when_all_of_it_is_there(data) -> None:
     assert list_suites() == ["mini"]
     with pytest.raises(LayoutError, match="get forensynths$"):
         find_suites("forensynths-11")
-    with pytest.raises(LayoutError, match="all, mini, forensynths-11, forensynths-13, or a folder"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'forensynths-11'.*Known: all, mini, forensynths-11, forensynths-13; "):
         find_suites("forensynth-11")
 
 

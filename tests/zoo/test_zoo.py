@@ -239,7 +239,10 @@ def test_the_embedded_fakes_come_from_the_shipped_weights(name: str) -> None:
     files = sorted((weights_root() / "zoo").glob(f"{name}*.pt"))
     record = mini_root() / name / "record.json"
     resynthesised = packs.exists(record) and json.loads(packs.read(record))["mode"] == "resynthesised"
-    maker: Maker = Painted(tuple(load_painter(file) for file in files)) if resynthesised else Made(families.load_generator(files[0]))
+    painters = {painter.config.seed: painter for painter in map(load_painter, files)} if resynthesised else {}
+    turns = [one["seed"] for one in json.loads(packs.read(record))["decoders"]] if resynthesised else []  # in the order of the build
+    assert sorted(turns) == sorted(painters)
+    maker: Maker = Painted(tuple(painters[seed] for seed in turns)) if resynthesised else Made(families.load_generator(files[0]))
     fakes, reals = list_images(mini_root() / name / "1_fake"), {path.name: path for path in list_images(mini_root() / "reals")}
     assert len(fakes) >= 100
     with tempfile.TemporaryDirectory() as folder:
