@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +54,8 @@ class EfficientNetLite0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _convolution(3, STEM_CHANNELS, 3, activation=True)
-        self.blocks = _trunk()
-        channels = STAGES[-1][3]
-        self.head = _convolution(channels, HEAD_CHANNELS, 1, activation=True)
+        self.blocks = _blocks(sum(count for *_, count in STAGES))
+        self.head = _convolution(STAGES[-1][3], HEAD_CHANNELS, 1, activation=True)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(HEAD_CHANNELS, 1)
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
@@ -65,14 +65,15 @@ class EfficientNetLite0(nn.Module):
 
     def features_anyhow(self, images: Tensor) -> Tensor:
         """The maps before the global mean, in strips where the images are large."""
-        large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS // 4
-        # Batch statistics and gradients need the image whole.
-        whole = self.training or torch.is_grad_enabled() or not large
-        return self.features(images) if whole else self._features_in_strips(images)
+        return self.features(images) if _goes_whole(self, images) else self._features_in_strips(images)
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without strips, whatever the size."""
-        return self._logits(self.head(self.blocks(self.stem(as_pixels(images)))))
+        return self.of_pixels(as_pixels(images))
+
+    def of_pixels(self, pixels: Tensor) -> Tensor:
+        """Logits [N] of images as ``as_pixels`` gives them, without strips."""
+        return self._logits(self.head(self.blocks(self.stem(pixels))))
 
     def _logits(self, features: Tensor) -> Tensor:
         return self.fc(torch.flatten(self.pool(features), 1)).squeeze(1)
@@ -104,7 +105,7 @@ _CELL = 16  # pixels of a place of the heat map, per side
 
 
 class Statistics(nn.Module):
-    """A linear function of the mean and the mean square of every channel of twelve maps of a frozen network: [N, 3, H, W] -> [N].
+    """A linear function of the mean and the mean square of every channel of twelve maps of a frozen network: [N, 3, H, W] -> [N, 1].
 
     The maps are those of the first convolution and of the first eleven blocks of EfficientNet-Lite0 at stride 1. Images go in as
     ``as_pixels`` gives them. Both statistics are means over places, so the logit is a mean over places too.
@@ -113,27 +114,27 @@ class Statistics(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = _convolution(3, STEM_CHANNELS, 3, activation=True)
-        self.blocks = _trunk()[:MEASURED_BLOCKS]
+        self.blocks = _blocks(MEASURED_BLOCKS)
         channels = [STEM_CHANNELS, *(out for _, _, _, out, count in STAGES for _ in range(count))][: MEASURED_BLOCKS + 1]
         self.mean = nn.ModuleList(nn.Conv2d(count, 1, 1, bias=False) for count in channels)
         self.square = nn.ModuleList(nn.Conv2d(count, 1, 1, bias=False) for count in channels)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """[N, 3, H, W] -> [N, 1]."""
-        means = [one.mean(dim=(2, 3)) for one in self.places(pixels)]
-        total = means[0]
-        for mean in means[1:]:
-            total = total + mean
-        return total
+        first, *others = (one.mean(dim=(2, 3)) for one in self.places(pixels))
+        return sum(others, first)
+
+    def maps(self, pixels: Tensor) -> Iterator[Tensor]:
+        """The twelve maps, [N, C, h, w] each, largest first; the next one replaces the last in memory."""
+        x = self.stem(pixels)
+        yield x
+        for block in self.blocks:
+            x = block(x)
+            yield x
 
     def places(self, pixels: Tensor) -> list[Tensor]:
         """What every place of every map adds to the mean of its map: twelve of [N, 1, h, w], largest first."""
-        x = self.stem(pixels)
-        found = [self.mean[0](x) + self.square[0](x * x)]
-        for index, block in enumerate(self.blocks):
-            x = block(x)
-            found.append(self.mean[index + 1](x) + self.square[index + 1](x * x))
-        return found
+        return [mean(x) + square(x * x) for mean, square, x in zip(self.mean, self.square, self.maps(pixels), strict=True)]
 
     def cells(self, pixels: Tensor) -> Tensor:
         """Sums of ``places`` over cells of 16 x 16 px, one plane for each size of map: [N, 3, H, W] -> [N, 4, ceil(H/16), ceil(W/16)]."""
@@ -168,14 +169,12 @@ class EfficientNetStatistics(nn.Module):
         self.statistics = Statistics()
 
     def forward(self, images: Tensor) -> Tensor:
-        large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS // 4
-        if self.training or torch.is_grad_enabled() or not large:
-            return self.whole(images)
-        return self.heat(images).mean(dim=(1, 2))
+        return self.whole(images) if _goes_whole(self, images) else self.heat(images).mean(dim=(1, 2))
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without strips, whatever the size."""
-        return self.trained.whole(images) + self.statistics(as_pixels(images)).squeeze(1)
+        pixels = as_pixels(images)
+        return self.trained.of_pixels(pixels) + self.statistics(pixels).squeeze(1)
 
     def heat(self, images: Tensor) -> Tensor:
         """What every place adds to the mean that is the logit: [N, 3, H, W] -> [N, ceil(H/16), ceil(W/16)]."""
@@ -230,11 +229,18 @@ _NAMES = (
 )  # fmt: skip
 
 
-def _trunk() -> nn.Sequential:
-    """All blocks, the first of which takes STEM_CHANNELS."""
-    blocks, channels = [], STEM_CHANNELS
+def _goes_whole(network: nn.Module, images: Tensor) -> bool:
+    """Whether images go through without strips: small ones do, and all where batch statistics or gradients need them whole."""
+    large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS // 4
+    return network.training or torch.is_grad_enabled() or not large
+
+
+def _blocks(most: int) -> nn.Sequential:
+    """The first ``most`` blocks; the first of them takes STEM_CHANNELS."""
+    blocks: list[InvertedResidual] = []
+    channels = STEM_CHANNELS
     for expansion, kernel, stride, out, count in STAGES:
-        for index in range(count):
+        for index in range(min(count, most - len(blocks))):
             blocks.append(InvertedResidual(channels, channels * expansion, out, kernel=kernel, stride=stride if index == 0 else 1))
             channels = out
     return nn.Sequential(*blocks)
