@@ -41,7 +41,7 @@ def test_logits_are_those_of_torch_at_every_size(name: str, backend: str) -> Non
 @pytest.mark.parametrize(
     ("backend", "precision"), [("torch", "bfloat16"), ("openvino", "bfloat16"), ("openvino", "int8"), ("onnxruntime", "int8")]
 )
-@pytest.mark.parametrize("name", ["npr", "resnet18", "efficientnet-lite0-statistics"])
+@pytest.mark.parametrize("name", ["npr", "resnet18", "efficientnet-lite0", "efficientnet-lite0-statistics"])
 def test_lower_precision_is_in_the_name_and_stays_near(name: str, backend: str, precision: str) -> None:
     if not installed(backend):
         pytest.skip(f"{backend} is not installed")
