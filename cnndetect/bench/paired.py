@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from tabulate import tabulate
-
 from cnndetect.bench.comparison import MACRO
 from cnndetect.bench.standings import standings
 from cnndetect.bench.store import lacking, one_suite, read_runs
-from cnndetect.bench.tables import points
+from cnndetect.bench.tables import grid, points
 from cnndetect.errors import DataError, lookup
 from cnndetect.files import csv_text, json_text, plain
 from cnndetect.metrics.intervals import DRAWS, Interval, Jackknife
@@ -154,9 +152,6 @@ def paired_table(found: Paired, *, style: str = "github") -> str:
     def words(text: str) -> str:
         return f"% {text}" if latex else text
 
-    def table(head: list[str], rows: list[list[str]]) -> str:
-        return tabulate(rows, head, tablefmt="latex_booktabs" if latex else "github", disable_numparse=True)
-
     degraded = "" if found.degradation == "none" else f", degradation {found.degradation}"
     head = f"Average precision on {found.suite}, protocol {found.protocol}{degraded}: A minus B, in percent points"
     macro = [[c.a, c.b, points(c.macro), "yes" if c.distinguishable else "no"] for c in found.comparisons]
@@ -164,10 +159,10 @@ def paired_table(found: Paired, *, style: str = "github") -> str:
     cells = [[c.a + minus + c.b, *(points(c.by_set[n]) + " *" * c.by_set[n].excludes_zero for n in names)] for c in found.comparisons]
     parts = [
         words(head),
-        table(["A", "B", MACRO, "distinguishable"], macro),
+        grid(["A", "B", MACRO, "distinguishable"], macro, style=style),
         words(_note(found)),
         words("Test set by test set (* the interval excludes 0)"),
-        table([f"A{minus}B", *names], cells),
+        grid([f"A{minus}B", *names], cells, style=style),
     ]
     if found.incomplete:
         lacking = "; ".join(f"{name} lacks {', '.join(sets)}" for name, sets in found.incomplete.items())

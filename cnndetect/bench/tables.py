@@ -47,8 +47,7 @@ def benchmark_table(benchmark: Benchmark, *, style: str = "github") -> str:
     empty: list[object] = [""] * (len(head) - 2)
     rows.append(["**macro mean AP**" if style == "github" else "macro mean AP", percent(benchmark.macro), *empty])
     rows.append(["pooled AP", percent(benchmark.pooled), *empty])
-    formats = {"latex": "latex_booktabs", "html": "html"}
-    text = tabulate(rows, head, tablefmt=formats.get(style, "github"), disable_numparse=True)
+    text = grid(head, rows, style=style)
     around = [_title(benchmark), _legend(benchmark)]
     if style == "html":
         around = [f"<p>{html.escape(words)}</p>" for words in around]
@@ -110,7 +109,13 @@ def as_plain(benchmark: Benchmark) -> dict:
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A plain Markdown table."""
-    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
+    return grid(head, rows)
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[object]], *, style: str = "github") -> str:
+    """The cells of a table as they are, without words around. style: latex (booktabs), html; Markdown for every other."""
+    formats = {"latex": "latex_booktabs", "html": "html"}
+    return tabulate(rows, head, tablefmt=formats.get(style, "github"), disable_numparse=True)
 
 
 def condition_of(benchmark: Benchmark) -> str:

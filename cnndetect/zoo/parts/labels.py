@@ -1,6 +1,6 @@
 """Label maps for photographs without annotations: regions of a watershed, classed by colour and texture.
 
-A watershed of the colour gradient cuts a photograph into a few dozen to some two hundred regions, whose borders follow those of objects.
+A watershed of the colour gradient cuts a photograph into some hundred regions, more where it is textured, whose borders follow those of objects.
 A region is described by its mean colour, its local contrast and, weakly, its height in the image; k-means over the training photographs
 gives the classes. They follow sky, foliage, walls and shadow, not named objects. The borders of regions are kept as a plane of their own,
 as the maps of instances are in the layouts of GauGAN and pix2pixHD.
