@@ -164,6 +164,20 @@ def test_an_interruption_is_one_line_and_130(
     assert answer.out == "" and len(answer.err.splitlines()) == 1 and words in answer.err
 
 
+def test_an_interruption_while_the_program_is_imported_is_one_line_too() -> None:
+    lines = [
+        "import sys",
+        "class Interrupted:",
+        "    def find_spec(self, name, path=None, target=None):",
+        "        if name == 'cnndetect.cli.main': raise KeyboardInterrupt",
+        "sys.meta_path.insert(0, Interrupted())",
+        "from cnndetect.__main__ import main",
+        "sys.exit(main())",
+    ]
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (INTERRUPTED, "interrupted\n")
+
+
 def test_a_suite_that_is_nearly_one_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--suite", "min"]) == MISUSED and "Did you mean 'mini'" in capsys.readouterr().err
 
