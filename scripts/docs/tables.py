@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch import nn
 
 from cnndetect.bench.reported import PAPER_SETS, read_reported
 from cnndetect.bench.standings import Standing, differences
+from cnndetect.bench.store import Run
 from cnndetect.bench.tables import percent
+from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
 from cnndetect.paths import reference_results_root, reported_file
@@ -36,6 +39,51 @@ def leaderboard() -> str:
     if painted:
         parts.append(f"{_listed(painted)} learned from photographs that generators' decoders painted again, not from samples from noise.")
     return "\n\n".join(parts)
+
+
+@lru_cache
+def _public() -> Inputs:
+    return read_inputs("public", protocol="nocrop", results=[reference_results_root()])
+
+
+def _ours() -> list[str]:
+    """Detectors of this project with results on the suite public, best first within each table."""
+    mine = {*registered(), *(name for name, record in PUBLISHED.items() if record.compared == "made here")}
+    return [name for name in _public().detectors if name in mine]
+
+
+def public() -> str:
+    """Means of this project's detectors over generators that others trained, as they are and after JPEG 90."""
+    base = _public().base
+    later = _public().runs.get(replace(base, degradation="jpeg_90"), {})
+    standing = {one.detector: one for ranking in _public().rankings for one in ranking.standings.complete}
+    rows = []
+    for name in _ours():
+        first = _public().rows[name]
+        worst = min(first, key=lambda one: first[one].result.metrics.auc.value)
+        rows.append([
+            f"`{name}`" + (" (default)" if name == default_detector() else ""),
+            "ProGAN" if next(iter(first.values())).result.progan_only else "any decoder",
+            percent(standing[name].macro) if name in standing else "-",
+            _mean_auc(first),
+            _mean_auc(later[name]) if len(later.get(name, {})) == len(first) else "-",
+            f"{worst} ({100 * first[worst].result.metrics.auc.value:.1f})",
+        ])  # fmt: skip
+    head = ["detector", "trained on", "macro mean AP, %", "macro mean AUC, %", "the same after JPEG 90", "worst generator (AUC, %)"]
+    return _markdown(head, rows)
+
+
+def public_families() -> str:
+    """AUC of this project's detectors on each generator of the suite public."""
+    rows = [
+        [family, *(percent(_public().rows[name][family].result.metrics.auc) if family in _public().rows[name] else "-" for name in _ours())]
+        for family in _public().families
+    ]
+    return _markdown(["AUC, %", *(f"`{name}`" for name in _ours())], rows)
+
+
+def _mean_auc(runs: Mapping[str, Run]) -> str:
+    return f"{100 * np.mean([run.result.metrics.auc.value for run in runs.values()]):.1f}"
 
 
 def _row(standing: Standing) -> list[str]:
@@ -132,6 +180,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "leaderboard": leaderboard,
     "limits": limits,
     "families": families,
+    "public": public,
+    "public-families": public_families,
     "official": official,
     "default": default_facts,
 }
