@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
 from cnndetect.bench.audits import SHORTCUTS, StoredAudit, shortcut_lines
 from cnndetect.bench.audits import as_plain as audit_as_plain
 from cnndetect.bench.equalised import as_plain as pair_as_plain
@@ -18,7 +16,7 @@ from cnndetect.bench.seeds import HEAD as SEEDS
 from cnndetect.bench.seeds import NOTE as SEED_NOTE
 from cnndetect.bench.seeds import seed_spreads
 from cnndetect.bench.standings import differences as paired_differences
-from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, percent, points
+from cnndetect.bench.tables import COLUMNS, as_plain, benchmark_table, condition_of, grid, percent, points
 from cnndetect.counting import counted
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import ProtocolError
@@ -94,13 +92,11 @@ def comparison_table(benchmarks: Sequence[Benchmark], *, style: str = "github") 
     ]
     pair_head = ["macro mean AP, points", "difference", "beyond chance"]
     if style == "latex":
-        body = tabulate(_rows(first, columns), ["test set", *columns], tablefmt="latex_booktabs", disable_numparse=True)
+        body = grid(["test set", *columns], _rows(first, columns), style="latex")
         comments = [title, *notes, *(f"{pair}: {value}, beyond chance: {sure}" for pair, value, sure in pairs)]
         return "\n".join(["% " + comments[0], body, *("% " + line for line in comments[1:])])
-    blocks = [
-        tabulate(_rows(first, chunk), ["test set", *chunk], tablefmt="github", disable_numparse=True) for chunk in _chunks(first, columns)
-    ]
-    return "\n\n".join([title, *blocks, tabulate(pairs, pair_head, tablefmt="github", disable_numparse=True), "\n".join(notes)])
+    blocks = [grid(["test set", *chunk], _rows(first, chunk)) for chunk in _chunks(first, columns)]
+    return "\n\n".join([title, *blocks, grid(pair_head, pairs), "\n".join(notes)])
 
 
 def differences(benchmarks: Sequence[Benchmark]) -> dict[tuple[str, str], Interval]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnndetect.bench.standings import Standing
 from cnndetect.bench.store import Condition, Row, Runs, check_same_images
-from cnndetect.bench.tables import markdown, percent, points
+from cnndetect.bench.tables import grid, markdown, percent, points
 from cnndetect.errors import DataError
 from cnndetect.files import plain
 from cnndetect.metrics.intervals import Interval, Jackknife, jackknife
@@ -65,8 +65,6 @@ def condition_key(benchmark: Benchmark) -> tuple[str, str, str]:
 
 def equalised_table(pairs: Sequence[Equalised], *, style: str = "github") -> str:
     """A row per detector, condition and test set, the macro mean last. In percent and percent points; style: github or latex."""
-    from tabulate import tabulate
-
     head = ["detector", "equalised", "test set", "AP", "AP equalised", "difference", "beyond chance"]
     rows = []
     for one in pairs:
@@ -75,7 +73,7 @@ def equalised_table(pairs: Sequence[Equalised], *, style: str = "github") -> str
             sure = "yes" if difference.excludes_zero else "no"
             rows.append([one.detector, one.condition, name, percent(clean), percent(equalised), points(difference), sure])
     if style == "latex":
-        return "\n".join([tabulate(rows, head, tablefmt="latex_booktabs", disable_numparse=True), "% " + NOTE])
+        return "\n".join([grid(head, rows, style="latex"), "% " + NOTE])
     return "\n\n".join([markdown(head, rows), NOTE])
 
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from cnndetect.bench.selection import Choice
+from cnndetect.counting import counted
 from cnndetect.files import plain, read_record, versions, write_json
 from cnndetect.metrics import figures, rank
 from cnndetect.metrics.calibration import calibrate
@@ -89,6 +90,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def is_result(self) -> bool:
         """A limited run is a trial, not a result."""
         return self.limit is None
+
+    @property
+    def trial(self) -> str:
+        """How small a limited run was, as in "8 images per class"; empty for a result."""
+        return "" if self.limit is None else f"{counted(self.limit, 'image')} per class"
 
     def save(self, path: Path) -> None:
         """Write sorted JSON, whole or not at all; NaN becomes null."""

@@ -131,11 +131,7 @@ def _calibrated(result: Result) -> str:
 
 def _title(benchmark: Benchmark) -> str:
     title = f"{benchmark.detector} on {condition_of(benchmark)}"
-    return (
-        title
-        if benchmark.is_result
-        else f"{title} -- NOT A RESULT: limited to {counted(benchmark.results[0].limit or 0, 'image')} per class"
-    )
+    return title if benchmark.is_result else f"{title} -- NOT A RESULT: limited to {benchmark.results[0].trial}"
 
 
 def _legend(benchmark: Benchmark) -> str:

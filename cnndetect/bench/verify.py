@@ -92,7 +92,7 @@ def _of_files(path: Path, root: Path, result: Result, scores: Scores) -> list[st
     if result.provenance != scores.provenance:
         found.append("its .npz was made by another run")
     if not result.is_result:
-        found.append(f"is a trial of {counted(result.limit or 0, 'image')} per class")
+        found.append(f"is a trial of {result.trial}")
     proper = result_path(root, result.detector, result.test_set, result.provenance)
     if path.name != proper.name or proper.parent.name not in path.parts:
         found.append(f"should lie at {proper.parent.name}/{proper.name}")
