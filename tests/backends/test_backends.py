@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from cnndetect.backends import EXACT, accelerated
 from cnndetect.backends.choose import CHUNK_PIXELS, installed
 from cnndetect.backends.int8 import activation_ranges
+from cnndetect.backends.ranges import read_ranges
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.calibration import calibrated
+from cnndetect.detectors.records import RANGES, registered
 from cnndetect.errors import ProtocolError, UnknownNameError
+from cnndetect.paths import weights_root
 from cnndetect.scoring import load_detector, score
 from cnndetect.scoring.provenance import Provenance
 
@@ -62,6 +65,11 @@ def test_auto_leaves_alone_what_it_cannot_speed_up() -> None:
     fast = accelerated(detector("tiny"))
     assert fast.backend == (ENGINES or ["torch"])[0] and accelerated(fast) is fast
     assert accelerated(fast, "torch").engine is None
+
+
+def test_ranges_ship_for_the_weights_that_ship() -> None:
+    for name, record in registered().items():
+        assert read_ranges(weights_root() / f"{name}{RANGES}.json").weights_sha256 == record.sha256, name
 
 
 @pytest.mark.parametrize("backend", ENGINES)
