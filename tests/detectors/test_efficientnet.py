@@ -77,18 +77,18 @@ def test_statistics_are_means_and_mean_squares(summed: EfficientNetStatistics) -
         assert float(summed.statistics(pixels)) == pytest.approx(float(mean + square), rel=1e-4)
 
 
-def test_a_large_image_in_strips_has_the_same_sum(summed: EfficientNetStatistics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_image_in_tiles_has_the_same_sum(summed: EfficientNetStatistics, monkeypatch: pytest.MonkeyPatch) -> None:
     image = torch.randn(1, 3, 333, 80, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         whole = summed.heat(image)
-        monkeypatch.setattr("cnndetect.detectors.networks.strips.STRIP_PIXELS", 4 * 64 * 32)
+        monkeypatch.setattr("cnndetect.detectors.networks.efficientnet.TILE", 64)
         assert torch.allclose(summed.heat(image), whole, atol=1e-4 * float(whole.abs().max()))
 
 
 @pytest.mark.parametrize("size", [(301, 64), (80, 333)])
-def test_strips_give_what_the_whole_image_gives(network: EfficientNetLite0, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_give_what_the_whole_image_gives(network: EfficientNetLite0, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         whole = network.features(image)
-        monkeypatch.setattr("cnndetect.detectors.networks.strips.STRIP_PIXELS", 4 * 64 * 32)
-        assert torch.allclose(network._features_in_strips(image), whole, atol=1e-4)
+        monkeypatch.setattr("cnndetect.detectors.networks.efficientnet.TILE", 64)
+        assert torch.allclose(network._features_in_tiles(image), whole, atol=1e-4)

@@ -64,8 +64,8 @@ class EfficientNetLite0(nn.Module):
         return self._logits(self.features_anyhow(images))
 
     def features_anyhow(self, images: Tensor) -> Tensor:
-        """The maps before the global mean, in strips where the images are large."""
-        return self.features(images) if _goes_whole(self, images) else self._features_in_strips(images)
+        """The maps before the global mean, in tiles where the images are large."""
+        return self.features(images) if _goes_whole(self, images) else self._features_in_tiles(images)
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without strips, whatever the size."""
@@ -88,13 +88,14 @@ class EfficientNetLite0(nn.Module):
     def _deep(self, x: Tensor) -> Tensor:
         return self.head(self.blocks[SHALLOW_BLOCKS:](x))
 
-    def _features_in_strips(self, images: Tensor) -> Tensor:
+    def _features_in_tiles(self, images: Tensor) -> Tensor:
         # A row after the shallow blocks sees 17 px to each side; one of the last map sees 49 rows of those.
-        shorter = min(images.shape[2:])
-        strip = max(strips.STRIP_PIXELS // 4 // shorter // 16, 1) * 16
-        shallow = strips.in_strips(self._shallow, images, stride=4, halo=32, strip=strip)
-        return strips.in_strips(self._deep, shallow, stride=4, halo=64, strip=strip)
+        shallow = strips.in_tiles(self._shallow, images, stride=4, halo=32, tile=TILE)
+        return strips.in_tiles(self._deep, shallow, stride=4, halo=64, tile=TILE // 2)
 
+
+# Side of the squares in which a large image goes through, halo not counted, in pixels.
+TILE = 704
 
 # Blocks up to a quarter of each side: most pixels, few channels.
 SHALLOW_BLOCKS = 5
@@ -180,9 +181,8 @@ class EfficientNetStatistics(nn.Module):
         """What every place adds to the mean that is the logit: [N, 3, H, W] -> [N, ceil(H/16), ceil(W/16)]."""
         linear = self.trained.fc
         trained = torch.einsum("nchw,c->nhw", self.trained.features_anyhow(images), linear.weight[0]) + linear.bias
-        strip = max(strips.STRIP_PIXELS // 4 // min(images.shape[2:]) // _CELL, 1) * _CELL
         # A place sees 85 px to each side.
-        sums = strips.in_strips(self.statistics.cells, as_pixels(images), stride=_CELL, halo=96, strip=strip)
+        sums = strips.in_tiles(self.statistics.cells, as_pixels(images), stride=_CELL, halo=96, tile=TILE)
         for level in range(sums.shape[1]):
             height, width = (-(-length // 2**level) for length in images.shape[2:])
             trained = trained + sums[:, level] * (sums.shape[2] * sums.shape[3] / (height * width))
