@@ -4,9 +4,8 @@
     python benchmarks/renew_results.py --detector NAME --no-stability
     python benchmarks/renew_results.py --intervals                    # no image is scored: figures and intervals of stored scores
 
-Clean results of every suite that is here (mini; public, once it is built) lie in benchmarks/results/NAME/ as JSON and scores. Those of
-the changed images of mini (``--equalise jpeg-96`` and ``size-256``, and the twelve deliveries of ``bench stability``) are scored in
---work and packed into benchmarks/results/NAME.tar.xz. What is finished is not scored again: only a detector whose weights changed, or
+Every suite that is here (mini; public, once it is built) and the changed images of mini (``--equalise jpeg-96`` and ``size-256``, and the
+twelve deliveries of ``bench stability``) are scored in --work and packed into benchmarks/results/NAME.tar.xz. What is finished is not scored again: only a detector whose weights changed, or
 that was cut off, costs time. One detector scores 1,266 images of mini under each of 15 conditions, of 3 with --no-stability. Measured:
 the baseline took 23 s of processor time and 25 kB without stability. Reckoned from short runs, not measured: 5 minutes for
 an EfficientNet-Lite0 and 16 for a ResNet-50 with stability, and some 150 kB.
@@ -29,7 +28,7 @@ import msgspec
 from cnndetect.bench.archives import SUFFIX, pack, unpacked
 from cnndetect.bench.results import Result, method_of, read_result, result_of
 from cnndetect.bench.store import archives, result_files
-from cnndetect.bench.suites import MINI, list_suites
+from cnndetect.bench.suites import MINI, find_suites, list_suites
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
@@ -77,20 +76,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def renew(name: str, given: argparse.Namespace) -> None:
-    """Score what is missing of one detector, and pack what is not clean."""
+    """Score what is missing of one detector, and pack what is of its present weights."""
     spec, work = BASELINE.get(name, name), given.work / RESULTS / name
-    for suite in [one for one in SUITES if one in list_suites()]:
-        run("bench", "--suite", suite, "--detector", spec, "--results", str(given.results))
     archive = given.results / f"{name}{SUFFIX}"
-    for folder in [given.results / name, *([unpacked(archive)] if archive.is_file() and not work.exists() else [])]:
-        shutil.copytree(folder, work, dirs_exist_ok=True)
+    if archive.is_file() and not work.exists():
+        shutil.copytree(unpacked(archive), work)
+    for suite in [one for one in SUITES if one in list_suites()]:
+        run("bench", "--suite", suite, "--detector", spec, "--results", str(given.work))
+    if (given.work / AUDITS).is_dir():  # of suites that are new
+        shutil.copytree(given.work / AUDITS, given.results / AUDITS, dirs_exist_ok=True)
     for equaliser in EQUALISERS:
         run("bench", "--suite", MINI, "--detector", spec, "--equalise", equaliser, "--no-audit", "--results", str(given.work))
     if not given.no_stability:
         run("bench", "stability", "--suite", MINI, "--detector", spec, "--results", str(given.work))
-    every = {path: read_result(path) for path in work.rglob("*.json")}
-    (identity,) = {one.provenance.identity for one in every.values() if one.degradation == "none"}
-    kept = [path for path, one in every.items() if one.degradation != "none" and one.provenance.identity == identity]
+    every = {path: read_result(path).provenance.identity for path in work.rglob("*.json")}
+    present = every[work / f"{find_suites(MINI)[0].sets[0].name}.nocrop.json"]
+    kept = [path for path, identity in every.items() if identity == present]
     pack(work, archive, [file for path in kept for file in (path, path.with_suffix(".npz"))])
     print(f"{archive}: {len(kept)} results, {archive.stat().st_size} bytes", file=sys.stderr)
 
