@@ -15,12 +15,13 @@ import tempfile
 from pathlib import Path
 
 import blocks
+import public_sheet
 import teaser
 from PIL import Image
 
 FIGURES = blocks.ROOT / "docs" / "figures"
 WIDEST_PX, COLOURS = 1000, 128
-KEPT = re.compile(r"^(teaser|grid-.*|coverage.*|performance.*)$")  # made elsewhere
+KEPT = re.compile(r"^(teaser|public|grid-.*|coverage.*|performance.*)$")  # made elsewhere
 
 
 def make() -> list[str]:
@@ -43,6 +44,7 @@ def make() -> list[str]:
         lines = [path.read_text("utf-8").splitlines() for path in peaks]
         (FIGURES / "spectrum-peaks.csv").write_text("\n".join([lines[0][0], *(row for part in lines for row in part[1:])]) + "\n", "utf-8")
     teaser.make(FIGURES / "teaser.jpg")
+    public_sheet.make(FIGURES / "public.jpg")
     for path in (path for path in FIGURES.iterdir() if path.suffix in (".png", ".jpg") and not KEPT.match(path.stem)):
         if path.name not in wanted():
             path.unlink()
