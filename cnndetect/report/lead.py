@@ -33,5 +33,10 @@ def lead(complete: tuple[Standing, ...]) -> dict[str, tuple[str, str]]:
         sure = f"Cannot be told apart from {others}"
     else:
         sure = "Beyond what the choice of photographs explains"
-    rank = "" if np.isnan(best.rank_low) else f"other photographs would have put it on rank {best.rank_low:g} to {best.rank_high:g}"
+    if np.isnan(best.rank_low):
+        rank = ""
+    elif best.rank_low == best.rank_high:
+        rank = f"other photographs would leave it on rank {best.rank_low:g}"
+    else:
+        rank = f"other photographs would have put it on rank {best.rank_low:g} to {best.rank_high:g}"
     return {"By how much?": (ahead, by), "How sure is that?": (sure, rank or "paired, 95 %")}
