@@ -81,7 +81,7 @@ def conditions(machine: dict[str, Any]) -> str:
     )
     return (
         "Processor time on one thread is compared, decoding of JPEG included; repetitions of all ways are interleaved and the least counts. "
-        f"{shared if machine['load'] > machine['cores'] else ''}`mixed` are images of different sizes, 96 to 320 px a side. Dollars assume "
+        f"{shared if machine['load'] > 2 * machine['cores'] else ''}`mixed` are images of different sizes, 96 to 320 px a side. Dollars assume "
         f"{DOLLARS_PER_CORE_HOUR} a core hour."
     )
 
@@ -89,25 +89,31 @@ def conditions(machine: dict[str, Any]) -> str:
 def cost_table(name: str, kept: dict[str, Any], machine: dict[str, Any]) -> str:
     """The ways of one detector at every size."""
     rows = []
-    for size, ways in sorted(kept["sizes"].items(), key=lambda one: int(one[0]) if one[0].isdigit() else 10**9):
+    for size, ways in in_order(kept["sizes"]):
         first = ways.get("official", ways.get("torch/float32"))
         for way, row in ways.items():
             limit = kept["flops_224"] * (int(size) / 224) ** 2 / machine["gemm_gflops"]["float32"] / 1e9 if size.isdigit() else None
             rows.append([
-                size, row["images"], way, 1 / row["cpu_s"], first["cpu_s"] / row["cpu_s"] if first else None, row["peak_gb"],
+                size, row["images"], way, few(1 / row["cpu_s"]), first["cpu_s"] / row["cpu_s"] if first else None, row["peak_gb"],
                 dollars(row["cpu_s"]) * 1e6, limit and limit / row["cpu_s"], f"{row['largest_difference']:.0e}",
             ])  # fmt: skip
     base = "official" if any("official" in ways for ways in kept["sizes"].values()) else "torch"
     head = ["px", "batch", "way", "images/s of a core", f"times {base}", "peak GB", "$ per million", "share of the limit", "logits off by"]
-    table = tabulate(rows, headers=head, tablefmt="github", floatfmt=("", "", "", ".2f", ".2f", ".2f", ".2f", ".2f", ""), missingval="-")
+    table = tabulate(rows, headers=head, tablefmt="github", floatfmt=("", "", "", "", ".2f", ".2f", ".2f", ".2f", ""), missingval="-",
+                     disable_numparse=[3], colalign=("left", "right", "left", "right", *["right"] * 5))  # fmt: skip
     return f"**{name}** ({kept['network']}, {kept['flops_224'] / 1e9:.1f} GFLOP at 224 px):\n\n{table}"
+
+
+def in_order(sizes: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Sizes from small to large, mixed ones last."""
+    return sorted(sizes.items(), key=lambda one: int(one[0]) if one[0].isdigit() else 10**9)
 
 
 def verdict(content: dict[str, Any]) -> str:
     """How far the bars are, for the network that the official code has too."""
     rate, rows, shares = content["machine"]["gemm_gflops"]["float32"] * 1e9, [], []
     for kept in content["detectors"].values():
-        for size, ways in kept["sizes"].items():
+        for size, ways in in_order(kept["sizes"]):
             if "official" not in ways or (size.isdigit() and int(size) < 224):
                 continue
             first = ways["official"]["cpu_s"]
@@ -133,7 +139,12 @@ def verdict(content: dict[str, Any]) -> str:
 def missing(content: dict[str, Any]) -> str:
     """Sizes that were not measured."""
     absent = [f"{size} px of {name}" for name, kept in content["detectors"].items() for size in SIZES if size not in kept["sizes"]]
-    return f"Not measured: {', '.join(absent)}." if absent else ""
+    return f"Not measured: {', '.join(absent)}. " if absent else ""
+
+
+def few(rate: float) -> str:
+    """Two decimals, or two digits where those would be none."""
+    return f"{rate:.2f}" if rate >= 0.1 else f"{rate:.2g}"
 
 
 def dollars(cpu_s: float) -> float:
@@ -194,8 +205,8 @@ def training(found: Any) -> str:
     rows = [
         [row["network"], row["crop_px"], row["batch"], row["float32"], row["bfloat16"], row["bfloat16"] / row["float32"]] for row in found
     ]
-    losing = " and ".join(row["network"] for row in found if row["bfloat16"] < row["float32"])
-    slower = f"{losing} is slower in bfloat16 here (depthwise convolutions), so it trains in float32.\n" if losing else ""
+    losing = ", ".join(row["network"] for row in found if row["bfloat16"] < row["float32"])
+    slower = f"Slower in bfloat16 on this processor, so better trained in float32 on it: {losing}.\n" if losing else ""
     return (
         "## Training in bfloat16\n\n    python benchmarks/speed/autocast.py --out benchmarks/speed/autocast.json\n\n"
         "A step (forward, backward, Adam) on one thread, processor time, channels last:\n\n"
@@ -209,10 +220,12 @@ def zoo(found: list[dict[str, Any]]) -> str:
     if not found:
         return ""
     rows = [[row["generator"], row["singly_ms"], row["together_ms"], row["differing"], row["values"]] for row in found if "values" in row]
-    noisy = [row["generator"] for row in found if "note" in row]
-    others = (
-        f" {', '.join(noisy)} can only be tried singly: noise is drawn inside the network, or it starts from photographs." if noisy else ""
-    )
+    untried: dict[str, list[str]] = {}
+    for row in found:
+        if "note" in row:
+            untried.setdefault(row["note"], []).append(row["generator"])
+    others = "; ".join(f"{', '.join(names)} ({note})" for note, names in untried.items())
+    others = f" Not tried: {others}." if others else ""
     return (
         "## Generators in batches\n\n    python benchmarks/speed/zoo.py --together weights/zoo/*.pt\n\n"
         "Eight images one by one and in one batch, processor time of an image on one thread, and how many 8-bit values come out "
