@@ -161,9 +161,9 @@ def test_workers_end_with_their_parent() -> None:
         import os, time
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
-        from cnndetect.report.build import _end_with_parent
+        from cnndetect.report.build import _start_worker
 
-        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(1,))
         assert pool.submit(os.getpid).result() != os.getpid()
         print("ready", pool.submit(time.sleep, 3600), flush=True)
         time.sleep(3600)
