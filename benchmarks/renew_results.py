@@ -5,10 +5,10 @@
     python benchmarks/renew_results.py --intervals                    # no image is scored: figures and intervals of stored scores
 
 Every suite that is here (mini; public, once it is built) and the changed images of mini (``--equalise jpeg-96`` and ``size-256``, and the
-twelve deliveries of ``bench stability``) are scored in --work and packed into benchmarks/results/NAME.tar.xz. What is finished is not scored again: only a detector whose weights changed, or
-that was cut off, costs time. One detector scores 1,266 images of mini under each of 15 conditions, of 3 with --no-stability. Measured:
-the baseline took 23 s of processor time and 25 kB without stability. Reckoned from short runs, not measured: 5 minutes for
-an EfficientNet-Lite0 and 16 for a ResNet-50 with stability, and some 150 kB.
+twelve deliveries of ``bench stability``) are scored in --work and packed into benchmarks/results/NAME.tar.xz. What is finished is not
+scored again: only a detector whose weights changed, or that was cut off, costs time. One detector scores 1,266 images of mini under each
+of 15 conditions, of 3 with --no-stability. Measured: the baseline took 23 s of processor time and 25 kB without stability. Reckoned
+from short runs, not measured: 5 minutes for an EfficientNet-Lite0 and 16 for a ResNet-50 with stability, and some 150 kB.
 """
 
 from __future__ import annotations
