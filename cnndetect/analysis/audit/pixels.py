@@ -13,6 +13,7 @@ STATISTICS = ("red", "green", "blue", "contrast", "saturation", "sharpness", "no
 
 HASH_SIDE = 8
 _FLAT = 2.0
+_AT_ONCE = 1_000_000  # pixels
 
 
 def global_statistics(array: np.ndarray) -> np.ndarray:
@@ -25,13 +26,13 @@ def global_statistics(array: np.ndarray) -> np.ndarray:
     >>> global_statistics(np.full((16, 16, 3), 80, np.uint8)).round(2).tolist()
     [80.0, 80.0, 80.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
-    values = array.astype(np.float64)
-    luma = values @ _LUMA
-    high, low = values.max(axis=2), values.min(axis=2)
+    # Whole photographs are large: no copy of all channels in float64.
+    luma = sum(array[:, :, channel] * weight for channel, weight in enumerate(_LUMA))
+    high, low = array.max(axis=2), array.min(axis=2)
     saturation = ((high - low) / np.maximum(high, 1)).mean()
     return np.array(
         [
-            *values.mean(axis=(0, 1)),
+            *array.mean(axis=(0, 1), dtype=np.float64),
             luma.std(),
             saturation,
             np.log1p(laplace(luma).var()),
@@ -58,16 +59,20 @@ def noise_level(luma: np.ndarray) -> float:
 
 def jpeg_grid(luma: np.ndarray) -> float:
     """Log ratio of the mean step across the borders of 8x8 blocks to the mean step elsewhere; 0 for images below 16 px."""
-    borders: list[np.ndarray] = []
-    others: list[np.ndarray] = []
+    border_sum = border_count = other_sum = other_count = 0.0
     for plane in (luma, luma.T):
         if plane.shape[1] < 16:
             return 0.0
-        steps = np.abs(np.diff(plane, axis=1))
+        # Some rows at once: all steps of a whole photograph together are as large as itself.
+        rows = max(_AT_ONCE // plane.shape[1], 1)
+        steps = sum(np.abs(np.diff(plane[top : top + rows], axis=1)).sum(axis=0) for top in range(0, len(plane), rows))
+        assert isinstance(steps, np.ndarray)
         border = np.arange(1, plane.shape[1]) % 8 == 0
-        borders.append(steps[:, border].ravel())
-        others.append(steps[:, ~border].ravel())
-    return float(np.log((np.concatenate(borders).mean() + 0.1) / (np.concatenate(others).mean() + 0.1)))
+        border_sum += steps[border].sum()
+        border_count += border.sum() * len(plane)
+        other_sum += steps[~border].sum()
+        other_count += (~border).sum() * len(plane)
+    return float(np.log((border_sum / border_count + 0.1) / (other_sum / other_count + 0.1)))
 
 
 def difference_hash(array: np.ndarray) -> np.ndarray | None:
