@@ -59,20 +59,20 @@ def noise_level(luma: np.ndarray) -> float:
 
 def jpeg_grid(luma: np.ndarray) -> float:
     """Log ratio of the mean step across the borders of 8x8 blocks to the mean step elsewhere; 0 for images below 16 px."""
-    border_sum = border_count = other_sum = other_count = 0.0
+    total, count = np.zeros(2), np.zeros(2)  # of steps elsewhere, and of those across borders
     for plane in (luma, luma.T):
         if plane.shape[1] < 16:
             return 0.0
+        steps = np.zeros(plane.shape[1] - 1)
         # Some rows at once: all steps of a whole photograph together are as large as itself.
         rows = max(_AT_ONCE // plane.shape[1], 1)
-        steps = sum(np.abs(np.diff(plane[top : top + rows], axis=1)).sum(axis=0) for top in range(0, len(plane), rows))
-        assert isinstance(steps, np.ndarray)
-        border = np.arange(1, plane.shape[1]) % 8 == 0
-        border_sum += steps[border].sum()
-        border_count += border.sum() * len(plane)
-        other_sum += steps[~border].sum()
-        other_count += (~border).sum() * len(plane)
-    return float(np.log((border_sum / border_count + 0.1) / (other_sum / other_count + 0.1)))
+        for top in range(0, len(plane), rows):
+            steps += np.abs(np.diff(plane[top : top + rows], axis=1)).sum(axis=0)
+        at_border = (np.arange(1, plane.shape[1]) % 8 == 0).astype(int)
+        total += np.bincount(at_border, weights=steps)
+        count += np.bincount(at_border) * len(plane)
+    elsewhere, across = total / count
+    return float(np.log((across + 0.1) / (elsewhere + 0.1)))
 
 
 def difference_hash(array: np.ndarray) -> np.ndarray | None:
