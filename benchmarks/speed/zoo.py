@@ -78,13 +78,21 @@ def together(weights: str, count: int = 8) -> dict[str, object]:
     return {"generator": Path(weights).stem, "images": count, **costs, "differing": differing, "values": values[0].numel()}
 
 
+def alone(way: str, weights: str) -> dict[str, object]:
+    """One generator in this process; what paints photographs is named. Raises WeightsError for a file that is neither."""
+    from cnndetect.zoo.resynthesis.painter import load_painter
+
+    try:
+        return _ALONE[way](weights)
+    except WeightsError:
+        load_painter(weights)
+        return {"generator": Path(weights).stem, "note": "a decoder that paints photographs"}
+
+
 def main() -> None:
     """One line of JSON per generator."""
     if sys.argv[1] in _ALONE:
-        try:
-            print(json.dumps(_ALONE[sys.argv[1]](sys.argv[2])))
-        except WeightsError:  # what zoo resynthesise loads
-            print(json.dumps({"generator": Path(sys.argv[2]).stem, "note": "a decoder that paints photographs"}))
+        print(json.dumps(alone(*sys.argv[1:3])))
         return
     way, *files = sys.argv[1:] if sys.argv[1] == "--together" else ["--one", *sys.argv[1:]]
     for weights in files:
