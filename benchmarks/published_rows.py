@@ -12,15 +12,14 @@ at the end, and the others are measured all the same.
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
-from renew_results import run
+from renew_results import resume, run
 
-from cnndetect.bench.archives import SUFFIX, pack, unpacked
+from cnndetect.bench.archives import SUFFIX, pack
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.published.fetching import is_here
 from cnndetect.detectors.published.sahu65 import VERSION
@@ -52,8 +51,7 @@ def main() -> int:
         try:
             python = _ready(name, given)
             work, archive = given.work / RESULTS / name, Path(given.results, name + SUFFIX)
-            if archive.is_file() and not work.exists():
-                shutil.copytree(unpacked(archive), work)
+            resume(archive, work)
             for suite in suites:
                 limit = ["--limit", given.limit] if given.limit else []
                 run("bench", "--suite", suite, "--detector", name, "--results", str(given.work), *limit, python=python, quiet=False)

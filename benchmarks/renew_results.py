@@ -79,8 +79,7 @@ def renew(name: str, given: argparse.Namespace) -> None:
     """Score what is missing of one detector, and pack what is of its present weights."""
     spec, work = BASELINE.get(name, name), given.work / RESULTS / name
     archive = given.results / f"{name}{SUFFIX}"
-    if archive.is_file() and not work.exists():
-        shutil.copytree(unpacked(archive), work)
+    resume(archive, work)
     for suite in [one for one in SUITES if one in list_suites()]:
         run("bench", "--suite", suite, "--detector", spec, "--results", str(given.work))
     if (given.work / AUDITS).is_dir():  # of suites that are new
@@ -94,6 +93,12 @@ def renew(name: str, given: argparse.Namespace) -> None:
     kept = [path for path, identity in every.items() if identity == present]
     pack(work, archive, [file for path in kept for file in (path, path.with_suffix(".npz"))])
     print(f"{archive}: {len(kept)} results, {archive.stat().st_size} bytes", file=sys.stderr)
+
+
+def resume(archive: Path, work: Path) -> None:
+    """Lay the results of an archive, where there is one, into a work folder that is not there yet."""
+    if archive.is_file() and not work.exists():
+        shutil.copytree(unpacked(archive), work)
 
 
 def renewed_intervals(results: Path) -> int:
