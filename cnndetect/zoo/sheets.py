@@ -32,10 +32,11 @@ def contact_sheet(test_set: str | Path, *, columns: int = 8, fake_rows: int = 2)
     of_fake = {Path(sample.path).name: sample for sample in reals}
     above = [of_fake.get(Path(fake.path).name, real) for fake, real in zip(chosen[:columns], evenly(reals, columns), strict=True)]
     rows = [above, *(chosen[row * columns : (row + 1) * columns] for row in range(fake_rows))]
-    return _grid([[to_rgb_array(sample.path) for sample in row] for row in rows])
+    return picture_grid([[to_rgb_array(sample.path) for sample in row] for row in rows])
 
 
-def _grid(rows: list[list[np.ndarray]]) -> Image.Image:
+def picture_grid(rows: list[list[np.ndarray]]) -> Image.Image:
+    """Pictures, uint8 [H, W, 3] each, in rows on white, every place as large as the largest of them."""
     height, width = np.max([image.shape[:2] for row in rows for image in row], axis=0)
     size = (len(rows[0]) * (width + _GAP_PX) + _GAP_PX, len(rows) * (height + _GAP_PX) + _GAP_PX)
     sheet = Image.new("RGB", (int(size[0]), int(size[1])), "white")

@@ -11,10 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnndetect.bench.suites import PUBLIC, TestSet, find_suites, list_suites
 from cnndetect.data.folders import evenly, scan
+from cnndetect.images import to_rgb_array
+from cnndetect.zoo.sheets import picture_grid
 
 COLUMNS = 5
 WITHOUT = ("dcgan-face", "mobilestylegan")  # faces, and a teacher whose licence is non-commercial
-SIDE, LABEL = 128, 96
+LABEL = 96  # px
 
 
 def make(target: Path) -> None:
@@ -27,13 +29,12 @@ def make(target: Path) -> None:
     reals = _images(sets[0], 0)
     chosen = evenly([name for name in common if name in reals], COLUMNS, ends=True)
     rows = {"photograph": reals, **fakes}
-    sheet = Image.new("RGB", (LABEL + COLUMNS * SIDE, len(rows) * SIDE), "white")
+    pictures = picture_grid([[to_rgb_array(images[name]) for name in chosen] for images in rows.values()])
+    sheet = Image.new("RGB", (LABEL + pictures.width, pictures.height), "white")
+    sheet.paste(pictures, (LABEL, 0))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
-    for down, (title, images) in enumerate(rows.items()):
-        pen.text((4, (down + 0.5) * SIDE), title, fill="black", font=font, anchor="lm")
-        for right, name in enumerate(chosen):
-            with Image.open(images[name]) as picture:
-                sheet.paste(picture.convert("RGB"), (LABEL + right * SIDE, down * SIDE))
+    for down, title in enumerate(rows):
+        pen.text((4, (down + 0.5) * sheet.height / len(rows)), title, fill="black", font=font, anchor="lm")
     sheet.save(target, quality=72)
 
 
