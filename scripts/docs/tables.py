@@ -8,13 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 from blocks import default_detector
-from tabulate import tabulate
 from torch import nn
 
 from cnndetect.bench.reported import PAPER_SETS, read_reported
 from cnndetect.bench.standings import Standing, differences
 from cnndetect.bench.store import Run
-from cnndetect.bench.tables import percent
+from cnndetect.bench.tables import markdown, percent
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
@@ -23,9 +22,9 @@ from cnndetect.report.inputs import Inputs, read_inputs
 
 
 @lru_cache
-def inputs() -> Inputs:
-    """The stored results of the embedded suite."""
-    return read_inputs("mini", protocol="nocrop", results=[reference_results_root()])
+def inputs(suite: str = "mini") -> Inputs:
+    """The stored results of a suite."""
+    return read_inputs(suite, protocol="nocrop", results=[reference_results_root()])
 
 
 def leaderboard() -> str:
@@ -34,52 +33,50 @@ def leaderboard() -> str:
     for ranking in inputs().rankings:
         rows = [_row(standing) for standing in ranking.standings.complete]
         head = ["detector", "macro mean AP, %", "rank", "fakes found, %", "reals accused, %"]
-        parts.append(f"**{ranking.title}**\n\n{_markdown(head, rows)}")
+        parts.append(f"**{ranking.title}**\n\n{markdown(head, rows)}")
     painted = [f"`{name}`" for name in inputs().resynthesised]
     if painted:
         parts.append(f"{_listed(painted)} learned from photographs that generators' decoders painted again, not from samples from noise.")
     return "\n\n".join(parts)
 
 
-@lru_cache
-def _public() -> Inputs:
-    return read_inputs("public", protocol="nocrop", results=[reference_results_root()])
-
-
 def _ours() -> list[str]:
     """Detectors of this project with results on the suite public, best first within each table."""
     mine = {*registered(), *(name for name, record in PUBLISHED.items() if record.compared == "made here")}
-    return [name for name in _public().detectors if name in mine]
+    return [name for name in inputs("public").detectors if name in mine]
 
 
 def public() -> str:
     """Means of this project's detectors over generators that others trained, as they are and after JPEG 90."""
-    base = _public().base
-    later = _public().runs.get(replace(base, degradation="jpeg_90"), {})
-    standing = {one.detector: one for ranking in _public().rankings for one in ranking.standings.complete}
+    found = inputs("public")
+    later = found.runs.get(replace(found.base, degradation="jpeg_90"), {})
+    macros = {one.detector: percent(one.macro) for ranking in found.rankings for one in ranking.standings.complete}
     rows = []
     for name in _ours():
-        first = _public().rows[name]
-        worst = min(first, key=lambda one: first[one].result.metrics.auc.value)
+        first = found.rows[name]
+        aucs = {family: run.result.metrics.auc.value for family, run in first.items()}
+        worst = min(aucs, key=lambda family: aucs[family])
         rows.append([
-            f"`{name}`" + (" (default)" if name == default_detector() else ""),
-            "ProGAN" if next(iter(first.values())).result.progan_only else "any decoder",
-            percent(standing[name].macro) if name in standing else "-",
-            _mean_auc(first),
-            _mean_auc(later[name]) if len(later.get(name, {})) == len(first) else "-",
-            f"{worst} ({100 * first[worst].result.metrics.auc.value:.1f})",
+            _named(name), "ProGAN" if next(iter(first.values())).result.progan_only else "any decoder", macros.get(name, "-"),
+            _mean_auc(first), _mean_auc(later[name]) if len(later.get(name, {})) == len(first) else "-", f"{worst} ({100 * aucs[worst]:.1f})",
         ])  # fmt: skip
     head = ["detector", "trained on", "macro mean AP, %", "macro mean AUC, %", "the same after JPEG 90", "worst generator (AUC, %)"]
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
 def public_families() -> str:
     """AUC of this project's detectors on each generator of the suite public."""
+    found = inputs("public")
+    ours = {name: found.rows[name] for name in _ours()}
     rows = [
-        [family, *(percent(_public().rows[name][family].result.metrics.auc) if family in _public().rows[name] else "-" for name in _ours())]
-        for family in _public().families
+        [family, *(percent(runs[family].result.metrics.auc) if family in runs else "-" for runs in ours.values())]
+        for family in found.families
     ]
-    return _markdown(["AUC, %", *(f"`{name}`" for name in _ours())], rows)
+    return markdown(["AUC, %", *(f"`{name}`" for name in ours)], rows)
+
+
+def _named(detector: str) -> str:
+    return f"`{detector}`" + (" (default)" if detector == default_detector() else "")
 
 
 def _mean_auc(runs: Mapping[str, Run]) -> str:
@@ -91,8 +88,7 @@ def _row(standing: Standing) -> list[str]:
     found, accused = means["accuracy_fake_fitted"], 1 - means["accuracy_real_fitted"]
     shares = ["-" if np.isnan(share) else f"{100 * share:.1f}" for share in (found, accused)]
     rank = f"{standing.rank:g}" + ("" if np.isnan(standing.rank_low) else f" [{standing.rank_low:g}, {standing.rank_high:g}]")
-    name = f"`{standing.detector}`" + (" (default)" if standing.detector == default_detector() else "")
-    return [name, percent(standing.macro), rank, *shares]
+    return [_named(standing.detector), percent(standing.macro), rank, *shares]
 
 
 def limits() -> str:
@@ -136,7 +132,7 @@ def families() -> str:
         images = next(row[family].result for row in inputs().rows.values() if family in row)
         cells = ["-" if mine is None else percent(mine), "-" if best is None else f"{100 * _of(best, family):.1f} (`{best.detector}`)"]
         rows.append([family, *cells, f"{images.n_real}/{images.n_fake}"])
-    return _markdown(["family", f"`{name}`, AP, %", "best detector of its table", "real/fake"], rows)
+    return markdown(["family", f"`{name}`, AP, %", "best detector of its table", "real/fake"], rows)
 
 
 def official() -> str:
@@ -170,10 +166,6 @@ def _chance(standing: Standing, family: str) -> float:
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
-    return tabulate(rows, head, tablefmt="github", disable_numparse=True)
 
 
 TABLES: dict[str, Callable[[], str]] = {
