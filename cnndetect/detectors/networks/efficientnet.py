@@ -68,11 +68,11 @@ class EfficientNetLite0(nn.Module):
         return self.features(images) if _goes_whole(self, images) else self._features_in_tiles(images)
 
     def whole(self, images: Tensor) -> Tensor:
-        """The same without strips, whatever the size."""
+        """The same without tiles, whatever the size."""
         return self.of_pixels(as_pixels(images))
 
     def of_pixels(self, pixels: Tensor) -> Tensor:
-        """Logits [N] of images as ``as_pixels`` gives them, without strips."""
+        """Logits [N] of images as ``as_pixels`` gives them, without tiles."""
         return self._logits(self.head(self.blocks(self.stem(pixels))))
 
     def _logits(self, features: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ class EfficientNetStatistics(nn.Module):
         return self.whole(images) if _goes_whole(self, images) else self.heat(images).mean(dim=(1, 2))
 
     def whole(self, images: Tensor) -> Tensor:
-        """The same without strips, whatever the size."""
+        """The same without tiles, whatever the size."""
         pixels = as_pixels(images)
         return self.trained.of_pixels(pixels) + self.statistics(pixels).squeeze(1)
 
@@ -230,7 +230,7 @@ _NAMES = (
 
 
 def _goes_whole(network: nn.Module, images: Tensor) -> bool:
-    """Whether images go through without strips: small ones do, and all where batch statistics or gradients need them whole."""
+    """Whether images go through without tiles: small ones do, and all where batch statistics or gradients need them whole."""
     large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS // 4
     return network.training or torch.is_grad_enabled() or not large
 

@@ -6,7 +6,6 @@ The heads of 769 numbers ship with this project; the encoder of 90 MB is that of
 from __future__ import annotations
 
 import json
-from functools import partial
 
 import numpy as np
 import torch
@@ -92,10 +91,6 @@ def read_head(name: str) -> dict:
         raise WeightsError(f"{path} cannot be read ({error}). Install the package again, or set CNNDETECT_WEIGHTS.") from error
 
 
-def _probe(name: str) -> ClipProbe:
-    return ClipProbe(read_head(name))
-
-
 def _record(name: str, decoders: str, progan_only: bool) -> Published:
     return Published(
         name=name,
@@ -106,7 +101,7 @@ def _record(name: str, decoders: str, progan_only: bool) -> Published:
         trained_on=f"photographs and the same photographs resynthesised by {decoders} decoders",
         architecture="CLIP ViT-B/16, int8 in ONNX, frozen; 768 weights on the class token",
         files=(ENCODER,),
-        build=partial(_probe, name),
+        build=lambda: ClipProbe(read_head(name)),
         prepare=middle,
         words="middle 128x128, magnified to 224 (bicubic); CLIP mean and deviation",
         compared="made here",
