@@ -87,8 +87,9 @@ def resynthesise(family: str, weights: Path, photos: Path, out: Path) -> None:
 @click.option("--split", type=click.Choice(["train", "val"]), required=True)
 @click.option("--share", type=float, default=1.0, help="of the photographs; a larger share holds the smaller one (default: 1)")
 @click.option("--match-spectrum", is_flag=True, help="give each fake its photograph's radial power spectrum")
+@click.option("--disturb", is_flag=True, help="paint from disturbed maps: the decoder's trace on what is no photograph any more")
 @shared.out("where it is written", required=True)
-def build_pairs(weights: Path, name: str, photos: Path, split: str, share: float, match_spectrum: bool, out: Path) -> None:
+def build_pairs(weights: Path, name: str, photos: Path, split: str, share: float, match_spectrum: bool, disturb: bool, out: Path) -> None:
     """Write photographs and their resyntheses for the training of a detector; the same command resumes."""
     import torch
 
@@ -96,5 +97,5 @@ def build_pairs(weights: Path, name: str, photos: Path, split: str, share: float
     from cnndetect.zoo.resynthesis.pairs import build_pairs as build
 
     torch.set_flush_denormal(True)
-    count = build(photos, load_painter(weights), name, out, split=split, share=share, match=match_spectrum)
+    count = build(photos, load_painter(weights), name, out, split=split, share=share, match=match_spectrum, disturbed=disturb)
     click.echo(json.dumps({"pairs": count, "folder": str(out / split / name)}, indent=1))

@@ -20,6 +20,7 @@ from cnndetect.zoo.loop import Job
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.resynthesis.config import DrivenConfig
 from cnndetect.zoo.resynthesis.crops import Photographs, files_of
+from cnndetect.zoo.resynthesis.disturb import disturb
 from cnndetect.zoo.resynthesis.losses import energy_loss, gradient_loss, high_bands, sharpness
 from cnndetect.zoo.resynthesis.model import Resynthesiser
 from cnndetect.zoo.resynthesis.painter import load_painter
@@ -109,6 +110,24 @@ def test_pairs_hold_every_photograph_twice_under_one_name_and_splits_share_none(
         assert record["family"] == "progan" and record["mode"] == "resynthesised" and record["architecture"]["start_px"] == 64
     assert count == len(names["train"]) == 64 and {name.split("-")[1].rstrip("0123.png") for name in names["train"]} == {"half", "native"}
     assert not {name.split("-")[0] for name in names["train"]} & {name.split("-")[0] for name in names["val"]}
+
+
+def test_disturbed_fakes_are_other_pictures_by_the_same_decoder_and_the_same_each_time(photos, painter, tmp_path):
+    plain, disturbed, again = ({path.name: path.read_bytes() for path in (tmp_path / name / "train/progan_x/1_fake").iterdir()} for name in (
+        made(photos, painter, tmp_path / "plain"), made(photos, painter, tmp_path / "disturbed", disturbed=True),
+        made(photos, painter, tmp_path / "again", disturbed=True),
+    ))  # fmt: skip
+    assert disturbed == again and plain.keys() == disturbed.keys()
+    assert all(plain[name] != disturbed[name] for name in plain)
+    assert json.loads((tmp_path / "disturbed/train/progan_x/record.json").read_text())["disturbed"] is True
+    maps = torch.randn(1, 12, 8, 8, generator=torch.Generator().manual_seed(0))
+    changed = [disturb(maps, torch.Generator().manual_seed(seed)) for seed in range(24)]
+    assert all(one.shape == maps.shape and not torch.equal(one, maps) for one in changed)
+
+
+def made(photos, painter, out, **more):
+    build_pairs(photos, painter, "progan_x", out, split="train", share=0.3, **more)
+    return out.name
 
 
 @pytest.mark.parametrize("limit", [None, 64, 40])

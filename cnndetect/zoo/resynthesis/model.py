@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cnndetect.errors import ProtocolError
 from cnndetect.zoo.registry import FAMILIES
 from cnndetect.zoo.resynthesis.config import DrivenConfig
+from cnndetect.zoo.resynthesis.disturb import disturb
 
 RECONSTRUCTOR = "reconstructor"
 
@@ -48,8 +49,10 @@ class Resynthesiser(nn.Module):
         self.depth = 2**self.decoder.level
         self.encoder = Encoder(self.decoder.level, config.encoder_width, self.decoder.inputs)
 
-    def forward(self, image: Tensor, rng: torch.Generator) -> Tensor:
+    def forward(self, image: Tensor, rng: torch.Generator, *, disturbed: bool = False) -> Tensor:
         maps = self.encoder(image)
+        if disturbed:
+            maps = torch.cat([disturb(one[None], rng) for one in maps])
         if self.noise:
             maps = maps + self.noise * torch.randn(maps.shape, generator=rng).to(maps)
         return self.decoder(maps, rng)

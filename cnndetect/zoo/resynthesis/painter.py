@@ -38,8 +38,11 @@ class Painter:
     quality: dict[str, float] = field(default_factory=dict)
 
     @torch.no_grad()
-    def paint(self, images: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Photographs uint8 [N, H, W, 3] and their names (the seed of any noise) -> uint8, the same shape."""
+    def paint(self, images: np.ndarray, names: Sequence[str], *, disturbed: bool = False) -> np.ndarray:
+        """Photographs uint8 [N, H, W, 3] and their names (the seed of any noise) -> uint8, the same shape.
+
+        disturbed: change what the encoder says first, see ``disturb``.
+        """
         batch = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
         batch = batch.to(self.device).contiguous(memory_format=torch.channels_last)
         height, width = batch.shape[2:]
@@ -47,9 +50,12 @@ class Painter:
         extra = (-width % self.network.depth, -height % self.network.depth)
         if any(extra):
             batch = F.pad(batch, (0, extra[0], 0, extra[1]), mode="replicate")
-        if self._is_random():
+        if disturbed or self._is_random():
             painted = torch.cat(
-                [self.network(one[None], generator_for(self.config.seed, _number(name))) for one, name in zip(batch, names, strict=True)]
+                [
+                    self.network(one[None], generator_for(self.config.seed, _number(name)), disturbed=disturbed)
+                    for one, name in zip(batch, names, strict=True)
+                ]
             )
         else:
             painted = self.network(batch, torch.Generator())

@@ -33,12 +33,21 @@ _BATCH = 16
 
 
 def build_pairs(
-    photos: str | Path, painter: Painter, name: str, out: str | Path, *, split: str, share: float = 1.0, match: bool = False
+    photos: str | Path,
+    painter: Painter,
+    name: str,
+    out: str | Path,
+    *,
+    split: str,
+    share: float = 1.0,
+    match: bool = False,
+    disturbed: bool = False,
 ) -> int:
     """Write the pairs of one decoder below OUT/SPLIT/NAME and return how many are there. Goes on where it was interrupted.
 
     share: of the photographs, chosen by a hash of photograph and decoder, so that a larger share holds the smaller one.
     match: give each fake its photograph's radial power spectrum, so that sharpness and noise level do not tell them apart.
+    disturbed: paint from disturbed maps, so that the fakes have the decoder's trace and are no photographs.
     Raises ProtocolError where the folder holds the pairs of another decoder.
     """
     if split not in PHOTO_SPLITS:
@@ -50,12 +59,13 @@ def build_pairs(
     missing = [
         (file, kind) for file in chosen for kind in _kinds(name, file) if not (folder / FAKE / f"{_photo(file)}-{kind}.png").exists()
     ]
-    write_record(painter, folder / RECORD, split=split, photographs=len(chosen), share=share, matched=match)
+    write_record(painter, folder / RECORD, split=split, photographs=len(chosen), share=share, matched=match, disturbed=disturbed)
     progress = bar(missing, desc=f"pairs {name}", unit="pair")
     for batch in _batches(missing):
         reals = [load_photos([file])[0] if kind == "half" else native_crop(file, _place(kind)) for file, kind in batch]
         names = [f"{_photo(file)}-{kind}" for file, kind in batch]
-        for (file, kind), stem, real, fake in zip(batch, names, reals, painter.paint(np.stack(reals), names), strict=True):
+        painted = painter.paint(np.stack(reals), names, disturbed=disturbed)
+        for (file, kind), stem, real, fake in zip(batch, names, reals, painted, strict=True):
             fake = match_spectrum(fake, real) if match else fake
             shown = fake if kind == "half" else compressed_like(fake, file, _place(kind))
             # The real first: a fake that is there has its real beside it.
