@@ -32,6 +32,10 @@ PACKAGED: dict[str, Callable[[], tuple[str, dict[str, torch.Tensor]]]] = {
 }
 
 
+# Names of the weights that can be trained in a sum with a frozen network (EfficientNetStatistics).
+_TRAINED = "trained."
+
+
 def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tuple[nn.Module, str]:
     """A fresh network on the CPU, and the sentence that its record says about where the weights came from.
 
@@ -60,7 +64,11 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
     if not path.is_file():
         raise WeightsError(f"--init got {init!r}. Expected 'imagenet', 'random' or an existing weights file.")
     named = f"file {path.name} (sha256 {sha256_of(path)})"
-    kept_fc = _load(network, load_state(path), source=path.name)
+    state = load_state(path)
+    if f"{_TRAINED}fc.weight" in state.keys() - network.state_dict().keys():
+        named = f"the trained half of {named}"
+        state = {key.removeprefix(_TRAINED): value for key, value in state.items() if key.startswith(_TRAINED)}
+    kept_fc = _load(network, state, source=path.name)
     return network, f"{named}, fc from the file" if kept_fc else f"{named}, {fresh_fc}"
 
 

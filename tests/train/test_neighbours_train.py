@@ -14,6 +14,7 @@ from drawn_training_set import SMALL_CROP, draw_training_set, small_config
 from safetensors.torch import load_file
 
 import cnndetect
+from cnndetect.detectors.networks.efficientnet import EfficientNetStatistics
 from cnndetect.errors import DataError, ProtocolError
 from cnndetect.train import loop
 from cnndetect.train.__main__ import main
@@ -227,3 +228,11 @@ def test_a_body_with_a_branch_starts_from_the_bodys_weights(tmp_path: Path) -> N
     assert torch.equal(state["layer3.0.conv1.weight"], body.state_dict()["layer3.0.conv1.weight"])
     assert torch.equal(state["frequency.0.weight"], fresh.state_dict()["frequency.0.weight"])
     assert start.endswith("fc.weight ~ N(0, 0.02)")
+
+
+def test_a_sum_gives_its_trained_half_to_begin_with(tmp_path: Path) -> None:
+    whole = EfficientNetStatistics()
+    torch.save(whole.state_dict(), tmp_path / "sum.pth")
+    network, start = build_network("efficientnet-lite0", str(tmp_path / "sum.pth"), seed=0, fc_deviation=0.02)
+    assert all(torch.equal(value, whole.trained.state_dict()[key]) for key, value in network.state_dict().items())
+    assert start.startswith("the trained half of file sum.pth") and start.endswith("fc from the file")
