@@ -89,6 +89,7 @@ def test_a_large_image_in_tiles_has_the_same_sum(summed: EfficientNetStatistics,
 def test_tiles_give_what_the_whole_image_gives(network: EfficientNetLite0, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        whole = network.features(image)
+        whole = network.heat(image)
+        assert torch.allclose(whole.mean(dim=(1, 2)), network.whole(image), atol=1e-4)
         monkeypatch.setattr("cnndetect.detectors.networks.efficientnet.TILE", 64)
-        assert torch.allclose(network._features_in_tiles(image), whole, atol=1e-4)
+        assert torch.allclose(network._heat_in_tiles(image), whole, atol=1e-4)

@@ -61,11 +61,11 @@ class EfficientNetLite0(nn.Module):
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self._logits(self.features_anyhow(images))
+        return self.whole(images) if _goes_whole(self, images) else self.heat(images).mean(dim=(1, 2))
 
-    def features_anyhow(self, images: Tensor) -> Tensor:
-        """The maps before the global mean, in tiles where the images are large."""
-        return self.features(images) if _goes_whole(self, images) else self._features_in_tiles(images)
+    def heat(self, images: Tensor) -> Tensor:
+        """What every place adds to the mean that is the logit, in tiles where the images are large: -> [N, ceil(H/16), ceil(W/16)]."""
+        return self._places(self.features(images)).squeeze(1) if _goes_whole(self, images) else self._heat_in_tiles(images)
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without tiles, whatever the size."""
@@ -88,10 +88,14 @@ class EfficientNetLite0(nn.Module):
     def _deep(self, x: Tensor) -> Tensor:
         return self.head(self.blocks[SHALLOW_BLOCKS:](x))
 
-    def _features_in_tiles(self, images: Tensor) -> Tensor:
+    def _places(self, features: Tensor) -> Tensor:
+        """The linear layer at every place: [N, 1280, h, w] -> [N, 1, h, w]."""
+        return nn.functional.conv2d(features, self.fc.weight[:, :, None, None], self.fc.bias)
+
+    def _heat_in_tiles(self, images: Tensor) -> Tensor:
         # A row after the shallow blocks sees 17 px to each side; one of the last map sees 49 rows of those.
         shallow = strips.in_tiles(self._shallow, images, stride=4, halo=32, tile=TILE)
-        return strips.in_tiles(self._deep, shallow, stride=4, halo=64, tile=TILE // 2)
+        return strips.in_tiles(lambda x: self._places(self._deep(x)), shallow, stride=4, halo=64, tile=TILE // 2).squeeze(1)
 
 
 # Side of the squares in which a large image goes through, halo not counted, in pixels.
@@ -179,10 +183,9 @@ class EfficientNetStatistics(nn.Module):
 
     def heat(self, images: Tensor) -> Tensor:
         """What every place adds to the mean that is the logit: [N, 3, H, W] -> [N, ceil(H/16), ceil(W/16)]."""
-        linear = self.trained.fc
-        trained = torch.einsum("nchw,c->nhw", self.trained.features_anyhow(images), linear.weight[0]) + linear.bias
+        trained = self.trained.heat(images)
         # A place sees 85 px to each side.
-        sums = strips.in_tiles(self.statistics.cells, as_pixels(images), stride=_CELL, halo=96, tile=TILE)
+        sums = strips.in_tiles(lambda x: self.statistics.cells(as_pixels(x)), images, stride=_CELL, halo=96, tile=TILE)
         for level in range(sums.shape[1]):
             height, width = (-(-length // 2**level) for length in images.shape[2:])
             trained = trained + sums[:, level] * (sums.shape[2] * sums.shape[3] / (height * width))
