@@ -36,7 +36,7 @@ def export_onnx(detector: Detector, path: str | Path) -> Exported:
     The file is compared with torch on drawn images of four sizes. Raises ProtocolError for a network that has no ONNX form
     here, and where a logit is off by more than 1e-4; then nothing is written.
 
-    >>> export_onnx(load("progan8-npr"), "npr.onnx").largest_difference < 1e-4  # doctest: +SKIP
+    >>> export_onnx(load("effnet-progan"), "effnet-progan.onnx").largest_difference < 1e-4  # doctest: +SKIP
     True
     """
     from cnndetect.backends.onnx_graph import to_onnx

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from blocks import default_detector
 from torch import nn
 
+from cnndetect.backends.export import SIZES, export_onnx
 from cnndetect.bench.reported import PAPER_SETS, read_reported
 from cnndetect.bench.standings import Standing, differences
 from cnndetect.bench.store import Run
@@ -155,6 +158,16 @@ def default_facts() -> str:
     return f"The default detector is `{name}` ({record.title}; {parameters:.1f} million parameters), {only}.{painted}"
 
 
+def onnx() -> str:
+    """What ``detectors export`` writes for each bundled detector, and how far its logits are from torch's."""
+    rows, sizes = [], ", ".join(f"{height} x {width}" for height, width in SIZES)
+    with TemporaryDirectory() as folder:
+        for name in registered():
+            made = export_onnx(load(name), Path(folder) / f"{name}.onnx")
+            rows.append([f"`{name}`", f"{made.bytes / 1e6:.1f}", f"{made.largest_difference:.0e}"])
+    return f"{markdown(['detector', 'ONNX, MB', 'largest difference of a logit'], rows)}\n\nTwo random images of each size: {sizes}."
+
+
 def _of(standing: Standing, family: str) -> float:
     return standing.runs[inputs().standings.families.index(family)].result.ap.value
 
@@ -175,5 +188,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "public": public,
     "public-families": public_families,
     "official": official,
+    "onnx": onnx,
     "default": default_facts,
 }
