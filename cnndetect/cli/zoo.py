@@ -224,5 +224,5 @@ def sheet(suite: str, columns: int, out: Path) -> None:
     sheets = {out: Path(suite)} if out.suffix else {out / f"{one.name}.jpg": one.root for found in find_suites(suite) for one in found.sets}
     for path, root in sheets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        contact_sheet(root, columns=columns).save(path, quality=62)
+        contact_sheet(root, columns=columns).save(path, quality=62, optimize=True, progressive=True)
     _print({"sheets": [str(path) for path in sheets]})

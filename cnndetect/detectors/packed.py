@@ -2,8 +2,8 @@
 
 Every convolution and linear weight becomes a whole number with one scale per output channel (symmetric, nearest): of few bits
 in large tensors, which hold most of the weights, of eight in others. With fewer than eight bits, small tensors are kept as
-float16. Everything else, such as batch-norm statistics, stays float32. The whole numbers of all but small tensors are deflated
-with Huffman codes alone, which takes another bit away.
+float16. Vectors, such as batch-norm statistics, stay float32, or become float16 with fewer than six bits. The whole numbers of
+all but small tensors are deflated with Huffman codes alone, which takes another bit away.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from cnndetect.packing import from_steps, to_steps
 
 # Early layers and depthwise convolutions are small and move the logits most: half precision costs little there.
 LARGE, SMALL = 100_000, 20_000
+HALVED_BELOW = 6  # bits; the rounding of few bits is a hundred times that of half precision
+HALF_MOST = 60_000.0  # what float16 holds ends at 65,504
 INT8, CODED, SCALE, SHAPE = ".int8", ".coded", ".scale", ".shape"
 
 
@@ -37,8 +39,10 @@ def to_packed(state: dict[str, Tensor], *, bits: int = 8, large: int = LARGE, sm
     for name, value in state.items():
         if not torch.isfinite(value).all():
             raise WeightsError(f"{name} holds NaN or infinity. Expected finite weights; the training run diverged.")
-        if not value.is_floating_point() or value.ndim < 2:
+        if not value.is_floating_point():
             packed[name] = value.contiguous()
+        elif value.ndim < 2:
+            packed[name] = (value.half() if bits < HALVED_BELOW and float(value.abs().max()) < HALF_MOST else value).contiguous()
         elif value.numel() < small and bits < 8:
             packed[name] = value.half().contiguous()
         else:

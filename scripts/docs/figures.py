@@ -71,7 +71,7 @@ def photographs(png: Path, target: Path) -> None:
     with Image.open(png) as image:
         picture = image.convert("RGB")
     picture.thumbnail((WIDEST_PX, 10 * WIDEST_PX), Image.Resampling.LANCZOS)
-    picture.save(target, quality=75)
+    picture.save(target, quality=75, optimize=True, progressive=True)
 
 
 def shrink(path: Path) -> None:

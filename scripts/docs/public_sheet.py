@@ -35,7 +35,7 @@ def make(target: Path) -> None:
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
     for down, title in enumerate(rows):
         pen.text((4, (down + 0.5) * sheet.height / len(rows)), title, fill="black", font=font, anchor="lm")
-    sheet.save(target, quality=72)
+    sheet.save(target, quality=72, optimize=True, progressive=True)
 
 
 def _images(test_set: TestSet, label: int) -> dict[str, Path]:

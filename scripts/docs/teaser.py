@@ -38,7 +38,7 @@ def make(target: Path) -> None:
         (one.name, *_pair(inputs.rows[name][one.name].scores, one), *set_spectra(one.root, limit=LIMIT, known=known)) for one in sets
     ]
     with Image.open(io.BytesIO(png_bytes(draw(columns, name), dots_per_inch=130))) as picture:
-        picture.convert("RGB").save(target, quality=82)
+        picture.convert("RGB").save(target, quality=82, optimize=True, progressive=True)
 
 
 def _pair(scores, test_set: TestSet) -> tuple[Ranked, Ranked]:  # noqa: ANN001  Scores

@@ -80,6 +80,14 @@ def test_small_tensors_keep_sixteen_bits_and_middling_ones_eight() -> None:
     assert len(back["large"].div(packed["large.scale"].view(-1, 1)).round().unique()) <= 7 < len(back["middling"].unique())
 
 
+def test_vectors_become_half_with_few_bits_alone_and_only_where_they_fit() -> None:
+    state = {"bn.weight": torch.linspace(-3, 3, 50), "bn.running_var": torch.tensor([1e-9, 7.0, 7e4])}
+    few, more = to_packed(state, bits=5), to_packed(state, bits=6)
+    assert few["bn.weight"].dtype == torch.float16 and few["bn.running_var"].dtype == torch.float32
+    assert all(value.dtype == torch.float32 for value in more.values())
+    assert torch.allclose(unpack(few)["bn.weight"], state["bn.weight"], rtol=1e-3)
+
+
 @pytest.mark.parametrize("lost", ["w.shape", "w.scale"])
 def test_codes_without_what_belongs_to_them_are_refused(lost: str) -> None:
     packed = to_packed({"w": torch.randn(4, 5)}, small=0)
