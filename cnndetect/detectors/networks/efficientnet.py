@@ -73,9 +73,7 @@ class EfficientNetLite0(nn.Module):
 
     def of_pixels(self, pixels: Tensor) -> Tensor:
         """Logits [N] of images as ``as_pixels`` gives them, without tiles."""
-        return self._logits(self.head(self.blocks(self.stem(pixels))))
-
-    def _logits(self, features: Tensor) -> Tensor:
+        features = self.head(self.blocks(self.stem(pixels)))
         return self.fc(torch.flatten(self.pool(features), 1)).squeeze(1)
 
     def features(self, images: Tensor) -> Tensor:
@@ -190,6 +188,11 @@ class EfficientNetStatistics(nn.Module):
             height, width = (-(-length // 2**level) for length in images.shape[2:])
             trained = trained + sums[:, level] * (sums.shape[2] * sums.shape[3] / (height * width))
         return trained
+
+
+def trained_half(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the trained network of a sum, under the names that ``EfficientNetLite0`` has; any other state as it is."""
+    return {key.removeprefix("trained."): value for key, value in state.items() if key.startswith("trained.")} or state
 
 
 def as_pixels(images: Tensor) -> Tensor:
