@@ -6,8 +6,10 @@ what the uninterrupted run would have drawn, and no random state needs to be sto
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -150,6 +152,16 @@ def augmented_batch(
 def save(path: Path, content: object) -> None:
     """Write whole or not at all."""
     write_whole(path, lambda temporary: torch.save(content, temporary))
+
+
+def save_generator(path: Path, content: object) -> None:
+    """Write weights that ship, whole or not at all: a PyTorch file whose parts are deflated. ``torch.load`` reads it."""
+    stored, deflated = io.BytesIO(), io.BytesIO()
+    torch.save(content, stored)
+    with zipfile.ZipFile(stored) as source, zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        for part in source.infolist():
+            target.writestr(zipfile.ZipInfo(part.filename), source.read(part), zipfile.ZIP_DEFLATED)
+    write_whole(path, deflated.getvalue())
 
 
 def _restore(path: Path, state: Mapping[str, nn.Module | torch.optim.Optimizer], described: dict) -> int:

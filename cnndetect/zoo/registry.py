@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from cnndetect.data.photos import SIZE_PX
 from cnndetect.errors import DataError, WeightsError, lookup
 from cnndetect.packing import to_steps, unpacked
-from cnndetect.zoo.loop import Job, generator_for
+from cnndetect.zoo.loop import Job, generator_for, save_generator
 
 # Smaller tensors are not worth a scale per channel.
 _LEAST_PACKED = 512
@@ -99,7 +99,7 @@ def export(name: str, checkpoint: str | Path, path: str | Path, *, recipe: str =
     part = "average" if "average" in content["state"] else "network"
     weights = {key: value.half() if value.is_floating_point() else value for key, value in content["state"][part].items()}
     kept = {"family": name, "recipe": recipe, "step": content["step"], "config": content["config"], "weights": weights}
-    torch.save(kept, path)
+    save_generator(Path(path), kept)
     return Path(path)
 
 
@@ -112,7 +112,7 @@ def pack(source: str | Path, path: str | Path) -> Path:
             packed[key] = to_steps(value)
         else:
             packed[key] = value
-    torch.save({**content, "weights": packed}, path)
+    save_generator(Path(path), {**content, "weights": packed})
     return Path(path)
 
 

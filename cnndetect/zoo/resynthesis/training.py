@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnndetect.features import PerceptualFeatures
-from cnndetect.files import write_whole
-from cnndetect.zoo.loop import Job, run
+from cnndetect.zoo.loop import Job, run, save_generator
 from cnndetect.zoo.parts.adversarial import least_squares
 from cnndetect.zoo.resynthesis.config import DrivenConfig
 from cnndetect.zoo.resynthesis.crops import Photographs
@@ -96,5 +95,5 @@ def export(checkpoint: str | Path, path: Path) -> Path:
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     weights = {key: value.half() if value.is_floating_point() else value for key, value in content["state"]["network"].items()}
     kept = {"mode": MODE, "step": content["step"], "config": content["config"], "weights": weights}
-    write_whole(path, lambda temporary: torch.save(kept, temporary))
+    save_generator(path, kept)
     return path
