@@ -9,6 +9,7 @@ from cnndetect.analysis.explain import Explanation, explain
 from cnndetect.analysis.fakeness import Ranked, ranked
 from cnndetect.data.folders import evenly
 from cnndetect.detectors.base import Detector
+from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError
 from cnndetect.files import sha256_of
@@ -27,7 +28,7 @@ Row = tuple[str, Ranked, Explanation]
 
 
 def explain_section(inputs: Inputs) -> Section:
-    """The worst errors of the first table's best detector, or of those asked for, with maps of where the logit comes from."""
+    """The worst errors of the first table's best detector that is not a published one, or of those asked for, with maps of where the logit comes from."""
     title, prose = (
         "The worst errors, and where the detector looks",
         [
@@ -106,9 +107,12 @@ def _finding(inputs: Inputs, detector: str) -> str:
 
 
 def _loadable(inputs: Inputs) -> list[Detector]:
-    """The detectors asked for that load by name with the weights of the stored scores; none asked for: the best that does."""
+    """The detectors asked for that load by name with the weights of the stored scores; none asked for: the best that does.
+
+    Without a choice, published detectors come last: most have no exact map, and occlusion takes minutes.
+    """
     found = []
-    for name in inputs.chosen or inputs.detectors:
+    for name in inputs.chosen or sorted(inputs.detectors, key=PUBLISHED.__contains__):
         try:
             detector = load(name)
         except CnndetectError:
