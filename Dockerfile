@@ -1,5 +1,6 @@
 # Scores and serves on a CPU. docs/serve.md has the commands.
-FROM python:3.12-slim AS build
+ARG PYTHON=3.12
+FROM python:${PYTHON}-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY cnndetect cnndetect
@@ -7,7 +8,7 @@ COPY weights weights
 COPY benchmarks/reported.json benchmarks/reported.json
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
-FROM python:3.12-slim
+FROM python:${PYTHON}-slim
 # The CPU builds of torch are a tenth of the size of those with CUDA.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" torch torchvision
