@@ -28,7 +28,7 @@ Row = tuple[str, Ranked, Explanation]
 
 
 def explain_section(inputs: Inputs) -> Section:
-    """The worst errors of the first table's best detector that is not a published one, or of those asked for, with maps of where the logit comes from."""
+    """The worst errors of the best detector that is no published one, or of those asked for, with maps of where the logit comes from."""
     title, prose = (
         "The worst errors, and where the detector looks",
         [
