@@ -10,7 +10,7 @@
 | what a run writes       | CNNDETECT_RESULTS    | CACHE/results                                  |
 | data sets               | CNNDETECT_DATA       | CACHE/data                                     |
 | ranges of own weights   | CNNDETECT_RANGES     | CACHE/ranges                                   |
-| what reports keep       | CNNDETECT_KEPT       | CACHE/kept                                     |
+| what is kept for later  | CNNDETECT_KEPT       | CACHE/kept                                     |
 
 CACHE is the user's cache folder: ~/.cache/cnndetect on Linux, below XDG_CACHE_HOME where that is set. The wheels are cnndetect,
 with the weights, and cnndetect-mini (packages/mini in a checkout), with the embedded suite and its stored results.

@@ -26,6 +26,7 @@ FLOORS = {
     "transforms": 2,
     "data": 3,
     "features": 3,
+    "kept": 4,
     "detectors": 4,
     "zoo": 4,
     "backends": 5,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +19,8 @@ from cnndetect.backends.ranges import Ranges, stored_ranges
 from cnndetect.detectors.base import KEPT, Detector, Engine
 from cnndetect.detectors.networks.strips import WHOLE_PIXELS
 from cnndetect.errors import ProtocolError, lookup
+from cnndetect.files import versions
+from cnndetect.kept import kept_record
 from cnndetect.transforms.preprocess import to_tensor
 
 # The largest difference from a logit of torch that counts as none.
@@ -77,7 +81,7 @@ def accelerated(detector: Detector, backend: str = "auto", precision: str = "flo
     if BACKENDS[backend]:
         run = _whole_or_chunks(detector.network, run)
     if precision == "float32":
-        off = _difference(detector, run)
+        off = _kept_difference(detector, backend, run)
         if not off <= EXACT:
             raise ProtocolError(f"{backend} gives {detector.name} logits that differ by {off:.2g} from torch's. Use --backend torch.")
         return replace(detector, engine=Engine(run, backend, precision))
@@ -173,6 +177,17 @@ def probe() -> Tensor:
     """Two fixed images of noise, normalised: float32 [2, 3, 96, 80]."""
     rng = np.random.default_rng(0)
     return torch.stack([to_tensor(rng.integers(0, 256, (96, 80, 3), dtype=np.uint8)) for _ in range(2)])
+
+
+def _kept_difference(detector: Detector, backend: str, run: Run) -> float:
+    """``_difference``, measured once for the same weights, packages and kind of processor: it takes longer than writing the graph."""
+    if detector.identity is None or not BACKENDS[backend]:
+        return _difference(detector, run)
+    from cnndetect.backends import onnx_graph, tracing  # have been imported, to write the graph
+
+    processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    made_from = [detector.identity, backend, processor, *(f"{name} {one}" for name, one in versions().items())]
+    return kept_record("engines", made_from, [sys.modules[__name__], onnx_graph, tracing], lambda: _difference(detector, run), float)
 
 
 def _difference(detector: Detector, run: Run) -> float:

@@ -16,10 +16,10 @@ from cnndetect.bench.suites import TestSet
 from cnndetect.bench.tables import percent
 from cnndetect.data.folders import scan
 from cnndetect.files import json_text
+from cnndetect.kept import content_of, kept_record
 from cnndetect.metrics.intervals import Interval
 from cnndetect.report.figures.leaderboard import forest
 from cnndetect.report.inputs import Inputs
-from cnndetect.report.kept import content_of, kept_record
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 
 _KINDS = {"files alone": "metadata", "length of files": "length", "history of pixels": "history", "pixel statistics": "statistics"}

@@ -14,9 +14,9 @@ from cnndetect.detectors.registry import load
 from cnndetect.errors import CnndetectError
 from cnndetect.files import sha256_of
 from cnndetect.images import packs, to_rgb_array
+from cnndetect.kept import Arrays, kept_arrays
 from cnndetect.report.figures.analysis import explanations
 from cnndetect.report.inputs import Inputs
-from cnndetect.report.kept import Arrays, kept_arrays
 from cnndetect.report.page import Block, Data, Drawing, Section
 from cnndetect.report.tiles import mapped_tiles
 

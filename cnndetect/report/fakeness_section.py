@@ -13,9 +13,9 @@ from cnndetect.analysis.fakeness import Correlation, Known, Ranked, correlations
 from cnndetect.bench.suites import TestSet
 from cnndetect.data.folders import evenly, scan
 from cnndetect.images import to_rgb_array
+from cnndetect.kept import Arrays, content_of, kept_arrays
 from cnndetect.report.figures.analysis import contact_sheet, correlation_dots
 from cnndetect.report.inputs import Inputs
-from cnndetect.report.kept import Arrays, content_of, kept_arrays
 from cnndetect.report.page import Block, Cell, Data, Drawing, Section, Table, Value
 from cnndetect.report.tiles import plain_tile
 

@@ -12,9 +12,9 @@ from cnndetect.analysis.set_spectra import Known, set_spectra
 from cnndetect.analysis.spectra import Spectrum, peaks_between, radial_profile
 from cnndetect.bench.suites import TestSet
 from cnndetect.data.folders import scan
+from cnndetect.kept import Arrays, content_of, kept_arrays
 from cnndetect.report.figures.analysis import radial_profiles, spectra
 from cnndetect.report.inputs import Inputs
-from cnndetect.report.kept import Arrays, content_of, kept_arrays
 from cnndetect.report.page import Block, Data, Drawing, Section
 
 TOGETHER = 4  # families a figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from drawn_networks import detector, photo
 from torch import Tensor, nn
 
-from cnndetect.backends import EXACT, accelerated
+from cnndetect.backends import EXACT, accelerated, choose
 from cnndetect.backends.choose import CHUNK_PIXELS, installed
 from cnndetect.backends.int8 import activation_ranges
 from cnndetect.backends.ranges import read_ranges
@@ -26,6 +27,12 @@ from cnndetect.scoring.provenance import Provenance
 
 ENGINES = [name for name in ("onnxruntime", "openvino") if installed(name)]
 SIZES = [(2, 33, 40), (1, 64, 64), (3, 31, 50), (2, 33, 40)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known_of_engines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Drawn networks share a made-up digest of weights."""
+    monkeypatch.setenv("CNNDETECT_KEPT", str(tmp_path))
 
 
 @pytest.mark.parametrize("backend", ENGINES)
@@ -143,6 +150,26 @@ def test_an_engine_that_is_off_is_replaced_or_refused(monkeypatch: pytest.Monkey
     assert found.backend == "torch" and torch.equal(found.logits(images), reference.logits(images))
     with pytest.raises(ProtocolError, match="differ by"):
         accelerated(reference, ENGINES[0])
+
+
+@pytest.mark.skipif(not ENGINES, reason="no engine is installed")
+def test_an_engine_is_compared_with_torch_once_for_the_same_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compared: list[str | None] = []
+    measured = choose._difference
+    monkeypatch.setattr(choose, "_difference", lambda one, run: compared.append(one.identity) or measured(one, run))
+
+    def load(*weights: str | None) -> None:
+        for one in weights:
+            accelerated(replace(detector("tiny"), identity=one, weights_sha256=one), ENGINES[0])
+
+    load("a", "a", "b")
+    assert compared == ["a", "b"]
+    load(None, None)
+    assert compared[2:] == [None, None], "a network without an identity may have changed"
+    for kept in (tmp_path / "engines").iterdir():
+        kept.write_text("no number")
+    load("a", "b")
+    assert compared[4:] == ["a", "b"], "what cannot be read is measured again"
 
 
 @pytest.mark.skipif(not ENGINES, reason="no engine is installed")

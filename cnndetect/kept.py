@@ -1,4 +1,4 @@
-"""A cache between reports: spectra, heat maps, measures and audits of unchanged images.
+"""A cache between processes: spectra, heat maps, measures and audits of unchanged images, and how exact an engine is.
 
 An entry is named by a digest of everything that it was made from: the images' contents, the detector, the options, and the
 source of the code that made it. So nothing is ever out of date, and a folder of entries may be deleted at any time.
@@ -66,7 +66,7 @@ def _digest(parts: Sequence[str]) -> str:
 
 
 def _write(path: Path, content: bytes | str) -> None:
-    """A cache that cannot be written costs time, not the report."""
+    """A cache that cannot be written costs time, not the answer."""
     try:
         write_whole(path, content, flush=False)
     except OSError:
