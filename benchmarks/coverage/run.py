@@ -103,6 +103,22 @@ def figures_of(name: str) -> Measure:
     return measure
 
 
+def ece(part: float) -> Measure:
+    """Calibration error of logits that are a part of the way to calibrated ones (``Truth.calibrated``)."""
+
+    @cache
+    def truth(draws: Draws, share: float) -> float:
+        return draws.truth.ece(share, part)
+
+    def measure(draws: Draws, rng: np.random.Generator) -> list[tuple[Interval, float]]:
+        (one,) = draws.sets(rng)
+        share = float(np.mean(one.labels))
+        found = set_metrics(one.labels, draws.truth.calibrated(one.logits, share, part), clusters=one.clusters)
+        return [(found.ece, truth(draws, share))]
+
+    return measure
+
+
 def cells() -> dict[str, tuple[World, Measure, str]]:
     """Name -> distribution, what is measured, and the table it stands in."""
     found: dict[str, tuple[World, Measure, str]] = {}
@@ -147,6 +163,9 @@ def cells() -> dict[str, tuple[World, Measure, str]]:
         add("other figures", "tpr_at_fpr_5", World(150, 0.8, within), figures_of("tpr_at_fpr_5"))
         add("other figures", "tpr_at_fpr_5", World(2000, 0.8, within), figures_of("tpr_at_fpr_5"))
         add("other figures", "tpr_at_fpr_1", World(2000, 0.8, within), figures_of("tpr_at_fpr_1"))
+        for words, part in (("ece", 0.0), ("ece, half calibrated", 0.5), ("ece, calibrated", 1.0)):
+            for count, ap in ((34, 0.8), (34, 0.99), (150, 0.8)):
+                add("calibration error", words, World(count, ap, within), ece(part))
         for ap in (0.6, 0.95, 0.99):
             add(OLD, "bootstrap, paired set", World(34, ap, within), old)
         for ap in (0.8, 0.97):

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import expit
 from scipy.stats import norm
 
 from cnndetect.metrics.intervals import SetScores
+from cnndetect.metrics.point import ECE_BINS
 
 CUTS = np.linspace(-9.0, 18.0, 40_001)
 
@@ -57,6 +59,20 @@ class Truth:
     above_reals: float
     above_fakes: np.ndarray
     tpr: dict[float, np.ndarray]
+
+    def calibrated(self, logits: np.ndarray, share: float, part: float) -> np.ndarray:
+        """Scores of a normal world as logits that are a part of the way to calibrated ones: 0 as drawn, 1 calibrated."""
+        shift = self.shifts[0]
+        return logits + part * ((shift - 1) * logits - shift**2 / 2 + np.log(share / (1 - share)))
+
+    def ece(self, share: float, part: float) -> float:
+        """Calibration error of the first set of a normal world, of such logits."""
+        cuts = np.linspace(-12.0, 20.0, 400_001)
+        fakeness = expit(self.calibrated(cuts, share, part))
+        reals, fakes = norm.pdf(cuts), norm.pdf(cuts - self.shifts[0])
+        gaps = ((1 - share) * reals * fakeness - share * fakes * (1 - fakeness)) * (cuts[1] - cuts[0])
+        places = np.minimum((fakeness * ECE_BINS).astype(int), ECE_BINS - 1)
+        return float(np.abs(np.bincount(places, gaps, minlength=ECE_BINS)).sum())
 
 
 class Draws:

@@ -22,13 +22,14 @@ from cnndetect.metrics.bounds import (
     spread,
     unseen_share,
 )
+from cnndetect.metrics.calibration_gaps import calibration_bounds, photograph_gaps
 from cnndetect.metrics.deletion import GROUPS, Deletions, SetScores, as_set, one_each, photograph_numbers, photographs
 from cnndetect.metrics.influence import average_precision_influence
 from cnndetect.metrics.operating import tpr_changes
 from cnndetect.metrics.point import Ranking, average_precision_of, figures, rank
 
 # Written into every result; another text means that the intervals are to be made again.
-METHOD = "jackknife over photographs, logit scale, Student's t, corrected for skewness"
+METHOD = "jackknife over photographs, logit scale, Student's t, corrected for skewness; ECE less its bias"
 DRAWS = 2000
 THREADS = 2
 
@@ -105,12 +106,17 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
     changes = np.array(list(value.values())) - np.array(left).reshape(len(left), len(value))
     reached = {label: np.isin(groups, deletions.members[0][scores.labels == label]) for label in (0, 1)}
     counts = {label: photographs(scores.clusters[scores.labels == label]) for label in (0, 1)}
-    found = {
-        name: tpr_interval(scores, name, number)
-        if name in RATES
-        else _figure(name, number, changes[:, place], reached, counts, scores.labels)
-        for place, (name, number) in enumerate(value.items())
-    }
+
+    def interval(name: str, number: float, lost: np.ndarray) -> Interval:
+        if name in RATES:
+            return tpr_interval(scores, name, number)
+        if name != "ece":
+            return _figure(name, number, lost, reached, counts, scores.labels)
+        if min(counts.values()) < LEAST_PHOTOGRAPHS or not len(lost):
+            return Interval(number, _NAN, _NAN)
+        return Interval(number, *calibration_bounds(number, lost, *photograph_gaps(ranking, deletions.members[0], deletions.count)))
+
+    found = {name: interval(name, number, changes[:, place]) for place, (name, number) in enumerate(value.items())}
     (members,), photos = photograph_numbers([scores])
     if photos > GROUPS:
         every = {label: np.ones(photos, dtype=bool) for label in (0, 1)}
@@ -281,10 +287,10 @@ def _figure(
         return Interval(value, _NAN, _NAN)
     if value == 1:
         return Interval(value, perfect_average_precision(count, float(labels.mean())) if name == "ap" else 1 - unseen_share(count), 1.0)
-    if value == 0 and name != "ece":
+    if value == 0:
         return Interval(value, 0.0, unseen_share(count))
     changes = changes[np.any([reached[label] for label in classes], axis=0)]
-    if name in ("ap", "auc", "ece"):
+    if name in ("ap", "auc"):
         return Interval(value, *fraction_bounds(value, changes))
     return Interval(value, *proportion_bounds(value, changes, int(np.isin(labels, classes).sum()), count))
 

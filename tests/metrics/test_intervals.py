@@ -115,6 +115,18 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert misses[0] < 0.05 * runs, "misses do not gather on the side that flatters"
 
 
+def test_a_calibrated_detector_has_a_calibration_error_that_may_be_zero_and_a_boastful_one_has_not() -> None:
+    rng = np.random.default_rng(3)
+    labels, clusters = np.repeat([0, 1], 160), np.tile(np.repeat(np.arange(40), 4), 2)
+    # Normal scores two apart: their log odds are 2 x - 2.
+    logits = 2 * (rng.normal(size=320) + 2 * labels) - 2
+    calibrated, boastful = (set_metrics(labels, scale * logits, clusters=clusters).ece for scale in (1, 8))
+    assert calibrated.low == 0 < calibrated.value < calibrated.high
+    assert 0 < boastful.low < boastful.value < boastful.high
+    # Its bias lies below the figure, so that side is the longer one.
+    assert boastful.value - boastful.low > boastful.high - boastful.value
+
+
 def test_nothing_is_certain_where_nothing_went_wrong() -> None:
     labels = np.repeat([0, 1], 34)
     perfect = set_metrics(labels, labels * 2.0 - 1 + np.linspace(0, 0.1, 68))
