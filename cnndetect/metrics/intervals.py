@@ -94,16 +94,14 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
     if not draws:
         return SetMetrics(*(Interval(number, _NAN, _NAN) for number in value.values()))
     deletions = Deletions([scores], seed=seed)
-    groups, left = [], []
 
     def one(part: tuple[int, np.ndarray]) -> tuple[int, list[float]]:
         return part[0], list(asdict(figures(ranking, weights=part[1][ranking.order], threshold=threshold)).values())
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for group, row in pool.map(one, deletions.weights(0)):
-            groups.append(group)
-            left.append(row)
-    changes = np.array(list(value.values())) - np.array(left).reshape(len(left), len(value))
+        left = dict(pool.map(one, deletions.weights(0)))
+    groups = list(left)
+    changes = np.array([*value.values()]) - np.array([*left.values()]).reshape(len(left), len(value))
     reached = {label: np.isin(groups, deletions.members[0][scores.labels == label]) for label in (0, 1)}
     counts = {label: photographs(scores.clusters[scores.labels == label]) for label in (0, 1)}
 
@@ -112,9 +110,9 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
             return tpr_interval(scores, name, number)
         if name != "ece":
             return _figure(name, number, lost, reached, counts, scores.labels)
-        if min(counts.values()) < LEAST_PHOTOGRAPHS or not len(lost):
-            return Interval(number, _NAN, _NAN)
-        return Interval(number, *calibration_bounds(number, lost, *photograph_gaps(ranking, deletions.members[0], deletions.count)))
+        enough = min(counts.values()) >= LEAST_PHOTOGRAPHS and len(lost) > 0
+        gaps = photograph_gaps(ranking, deletions.members[0], deletions.count)
+        return Interval(number, *(calibration_bounds(number, lost, *gaps) if enough else (_NAN, _NAN)))
 
     found = {name: interval(name, number, changes[:, place]) for place, (name, number) in enumerate(value.items())}
     (members,), photos = photograph_numbers([scores])
