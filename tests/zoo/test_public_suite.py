@@ -14,6 +14,7 @@ from cnndetect.cli.main import main
 from cnndetect.data.folders import scan
 from cnndetect.data.test_only import refuse_test_images
 from cnndetect.errors import DataError, DownloadError, LayoutError, ProtocolError, UnknownNameError
+from cnndetect.images import to_rgb_array
 from cnndetect.zoo.public import origins
 from cnndetect.zoo.public.build import build_public
 from cnndetect.zoo.public.catalogue import GENERATORS
@@ -150,3 +151,18 @@ def test_every_generator_is_pinned_and_listed(capsys: pytest.CaptureFixture[str]
     assert main(["zoo", "public", "--list"]) == 0
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == [*GENERATORS]
     assert main(["zoo", "public"]) == 2 and "--photos is missing" in capsys.readouterr().err
+
+
+def test_the_sample_that_ships_has_equal_classes_a_source_for_every_photograph_and_trains_nothing() -> None:
+    sample = Path(__file__).resolve().parents[2] / "benchmarks" / "public-sample"
+    sets = find_suites(sample)[0].sets
+    assert {one.name for one in sets} == set(GENERATORS) - {"dcgan-face", "mobilestylegan"}
+    attribution = (sample / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    for one in sets:
+        found = scan(one.root)
+        names = {label: sorted(each.path.stem for each in found if each.label == label) for label in (0, 1)}
+        assert names[0] == names[1] and len(names[0]) == 3, one.name
+        assert all(f"| {name.rpartition('__')[0]} |" in attribution for name in names[0])
+        assert all(to_rgb_array(each.path).shape == (128, 128, 3) for each in found)
+    with pytest.raises(ProtocolError, match="test suite public-sample"):
+        refuse_test_images(sample, purpose="training")
