@@ -59,4 +59,4 @@ done
 bench --detector "$work/runs8/autogan-spectrum/best.safetensors"
 python -m cnndetect.bench leaderboard --out benchmarks/LEADERBOARD.md
 cnndetect ablation score --runs "$work/runs" --suite mini --results "$work/grid-results"
-cnndetect ablation page --runs "$work/runs" --results "$work/grid-results" --pack benchmarks/campaigns/grid/results.tar.xz
+cnndetect ablation page --runs "$work/runs" --results "$work/grid-results" --pack "$work/grid.tar.xz"

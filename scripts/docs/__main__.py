@@ -24,7 +24,7 @@ import blocks  # noqa: E402
 import figures  # noqa: E402
 import tutorial_notebook  # noqa: E402
 
-STEPS = ("leaderboard", "results", "figures", "pages", "tutorial")
+STEPS = ("leaderboard", "figures", "pages", "tutorial")
 
 
 def main(arguments: list[str]) -> int:
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         return int(bool(stale))
     os.chdir(ROOT)
     failed: list[str] = []
-    steps = {"leaderboard": leaderboard, "results": results, "figures": figures.make, "tutorial": tutorial_notebook.make}
+    steps = {"leaderboard": leaderboard, "figures": figures.make, "tutorial": tutorial_notebook.make}
     for step in given.only or (["pages"] if given.pages else STEPS):
         started, cpu = time.monotonic(), sum(os.times()[:4])
         print(f"docs: {step} ...", file=sys.stderr)
@@ -58,11 +58,6 @@ def main(arguments: list[str]) -> int:
 def leaderboard() -> None:
     """benchmarks/LEADERBOARD.md, from the stored results."""
     _cnndetect("bench", "leaderboard", "--out", "benchmarks/LEADERBOARD.md")
-
-
-def results() -> None:
-    """docs/results.md and its figures, from the packed results of the ablation."""
-    _cnndetect("ablation", "page", "--results", "benchmarks/campaigns/grid/results.tar.xz", "--out", "docs/results.md")
 
 
 def _cnndetect(*words: str) -> None:

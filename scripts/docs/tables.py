@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +24,8 @@ from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
 from cnndetect.paths import reference_results_root, reported_file
 from cnndetect.report.inputs import Inputs, read_inputs
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @lru_cache
@@ -168,6 +172,12 @@ def onnx() -> str:
     return f"{markdown(['detector', 'ONNX, MB', 'largest difference of a logit'], rows)}\n\nTwo random images of each size: {sizes}."
 
 
+def probes() -> str:
+    """AUC of probes by what they were trained on."""
+    campaign = SourceFileLoader("clip_ablation", str(ROOT / "scripts" / "campaigns" / "clip_ablation")).load_module()
+    return campaign.table(json.loads((ROOT / "benchmarks" / "campaigns" / "probes.json").read_text(encoding="utf-8")))
+
+
 def _of(standing: Standing, family: str) -> float:
     return standing.runs[inputs().standings.families.index(family)].result.ap.value
 
@@ -189,5 +199,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "public-families": public_families,
     "official": official,
     "onnx": onnx,
+    "probes": probes,
     "default": default_facts,
 }
