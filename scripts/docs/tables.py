@@ -22,6 +22,7 @@ from cnndetect.bench.tables import markdown, percent
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
+from cnndetect.metrics.intervals import Interval
 from cnndetect.paths import reference_results_root, reported_file
 from cnndetect.report.inputs import Inputs, read_inputs
 
@@ -178,6 +179,21 @@ def probes() -> str:
     return campaign.table(json.loads((ROOT / "benchmarks" / "campaigns" / "probes.json").read_text(encoding="utf-8")))
 
 
+def neighbours() -> str:
+    """What other networks reach after minutes of training on pairs of ProGAN decoders; none of them ships."""
+    rows = json.loads((ROOT / "benchmarks" / "campaigns" / "neighbours.json").read_text(encoding="utf-8"))
+    head = ["run", "images seen", "validation AUC", "macro AP on mini", "macro AP on public", "mean AUC on public", "after JPEG 90"]
+    intervals = [{suite: percent(Interval(**row[f"{suite}_ap"])) for suite in ("mini", "public")} for row in rows]
+    shares = [[f"{100 * row[key]:.1f}" for key in ("validation_auc", "public_auc", "public_auc_jpeg_90")] for row in rows]
+    return markdown(
+        head,
+        [
+            [row["detector"], f"{row['images_seen']:,}", share[0], one["mini"], one["public"], *share[1:]]
+            for row, one, share in zip(rows, intervals, shares, strict=True)
+        ],
+    )
+
+
 def _of(standing: Standing, family: str) -> float:
     return standing.runs[inputs().standings.families.index(family)].result.ap.value
 
@@ -200,5 +216,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "official": official,
     "onnx": onnx,
     "probes": probes,
+    "neighbours": neighbours,
     "default": default_facts,
 }
