@@ -1,8 +1,8 @@
 """Ranges of activations, measured on photographs, for engines that compute in whole numbers of eight bits.
 
-What enters a convolution or an addition is rounded to 256 steps between two bounds. The first convolution computes in float: it
-sees single grey levels of the image, which are the traces. benchmarks/speed/precision.py compares such choices on validation
-images; no test suite has a part in them.
+What enters a convolution or an addition of maps is rounded to 256 steps between two bounds. The first convolution computes in float: it
+sees single grey levels of the image, which are the traces. So does what turns maps into logits. benchmarks/speed/precision.py compares
+such choices on validation images; no test suite has a part in them.
 """
 
 from __future__ import annotations
@@ -80,9 +80,13 @@ def activation_ranges(
 
 
 def _rounded(network: nn.Module, every_layer: bool) -> set[str]:
-    """Names of the activations that are rounded."""
+    """Names of the activations that are rounded, where they are maps of several channels.
+
+    A convolution to one channel is a linear function of evidence: it costs next to nothing in float.
+    """
     steps = folded(trace(network))
-    read = {name for step in steps if step.kind in ("conv", "add") for name in step.inputs if isinstance(name, str)}
+    readers = [step for step in steps if step.kind == "add" or (step.kind == "conv" and len(step.weights["weight"]) > 1)]
+    read = {name for step in readers for name in step.inputs if isinstance(name, str)}
     return read if every_layer else read - {step.name for step in steps if step.kind in _PIXELS}
 
 
@@ -98,6 +102,7 @@ class _Recorder(fx.Interpreter):
         result = super().run_node(n)
         # The graph's own name of its input may be another than "images".
         name = "images" if n.op == "placeholder" else n.name
-        if name in self.wanted:
+        # Evidence is not rounded: photographs do not show how far fakes reach, and bounds would cut their logits off.
+        if name in self.wanted and result.ndim == 4 and result.shape[1] > 1:
             self.found.setdefault(name, []).append((float(result.min()), float(result.max())))
         return result

@@ -158,8 +158,9 @@ def _convolution(graph: _Graph, step: Step, inputs: list[Any]) -> str:
     layer = step.layer
     assert isinstance(layer, nn.Conv2d)
     pads = [*layer.padding, *layer.padding]
-    # Where the input is not rounded, as that of the first convolution, the weights are not either.
-    names = [inputs[0], graph.weights(step.weights["weight"], rounded=inputs[0].startswith("dequantizelinear"))]
+    # Where the input is not rounded, as that of the first convolution, the weights are not either; nor are those of evidence.
+    rounded = inputs[0].startswith("dequantizelinear") and len(step.weights["weight"]) > 1
+    names = [inputs[0], graph.weights(step.weights["weight"], rounded=rounded)]
     if "bias" in step.weights:
         names.append(graph.constant(step.weights["bias"].numpy()))
     return graph.add(

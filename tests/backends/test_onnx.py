@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from cnndetect.backends import EXACT, accelerated, export_onnx
+from cnndetect.backends.int8 import activation_ranges
 from cnndetect.cli.main import main
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.networks import build
@@ -21,7 +22,7 @@ from cnndetect.detectors.registry import load
 from cnndetect.errors import ProtocolError
 from cnndetect.packing import from_steps, to_steps
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 graph = pytest.importorskip("cnndetect.backends.onnx_graph")
 
 
@@ -85,3 +86,14 @@ def test_the_commands_export_a_file_and_store_ranges(
     assert "of 2 photographs (validation)" in capsys.readouterr().out  # numbers 0 and 10
     fast = accelerated(load(weights, device="cpu"), "onnxruntime", "int8")
     assert (fast.precision, fast.logits(photo(2, 40, 48)).shape) == ("int8", (2,))
+
+
+def test_eight_bits_are_for_maps_and_never_for_evidence() -> None:
+    """Bounds measured on photographs would cut off the logits of fakes."""
+    network = detector("efficientnet-lite0-statistics").network
+    model = graph.to_onnx(network, ranges=activation_ranges(network, photo(1, 64, 64)))
+    known = onnx.shape_inference.infer_shapes(model).graph.value_info
+    shapes = {one.name: [side.dim_value for side in one.type.tensor_type.shape.dim] for one in known}
+    rounded = [node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    assert len(rounded) > 20
+    assert all(len(shapes[name]) == 4 and shapes[name][1] > 1 for name in rounded), [(name, shapes[name]) for name in rounded]
