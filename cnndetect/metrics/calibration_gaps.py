@@ -44,8 +44,8 @@ def error_by_chance(gaps: np.ndarray, least: np.ndarray) -> float:
     count = len(gaps)
     apart = gaps - gaps.mean(axis=0)
     covariance = apart.T @ apart * (count / max(count - 1, 1))
-    values, vectors = np.linalg.eigh(covariance + np.diag(_MISSING * np.maximum(least - covariance.diagonal(), 0)))
-    drawn = np.random.default_rng(0).normal(size=(DRAWS, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
+    covariance += np.diag(_MISSING * np.maximum(least - covariance.diagonal(), 0))
+    drawn = np.random.default_rng(0).multivariate_normal(np.zeros(len(least)), covariance, DRAWS, method="eigh", check_valid="ignore")
     return float(np.quantile(np.abs(drawn).sum(axis=1), CHANCE))
 
 

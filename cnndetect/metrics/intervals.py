@@ -104,17 +104,13 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
     changes = np.array([*value.values()]) - np.array([*left.values()]).reshape(len(left), len(value))
     reached = {label: np.isin(groups, deletions.members[0][scores.labels == label]) for label in (0, 1)}
     counts = {label: photographs(scores.clusters[scores.labels == label]) for label in (0, 1)}
-
-    def interval(name: str, number: float, lost: np.ndarray) -> Interval:
-        if name in RATES:
-            return tpr_interval(scores, name, number)
-        if name != "ece":
-            return _figure(name, number, lost, reached, counts, scores.labels)
-        enough = min(counts.values()) >= LEAST_PHOTOGRAPHS and len(lost) > 0
-        gaps = photograph_gaps(ranking, deletions.members[0], deletions.count)
-        return Interval(number, *(calibration_bounds(number, lost, *gaps) if enough else (_NAN, _NAN)))
-
-    found = {name: interval(name, number, changes[:, place]) for place, (name, number) in enumerate(value.items())}
+    gaps = photograph_gaps(ranking, deletions.members[0], deletions.count)
+    found = {
+        name: tpr_interval(scores, name, number)
+        if name in RATES
+        else _figure(name, number, changes[:, place], reached, counts, scores.labels, gaps)
+        for place, (name, number) in enumerate(value.items())
+    }
     (members,), photos = photograph_numbers([scores])
     if photos > GROUPS:
         every = {label: np.ones(photos, dtype=bool) for label in (0, 1)}
@@ -275,14 +271,17 @@ def tpr_interval(scores: SetScores, name: str, value: float) -> Interval:
 
 
 def _figure(
-    name: str, value: float, changes: np.ndarray, reached: dict[int, np.ndarray], counts: dict[int, float], labels: np.ndarray
-) -> Interval:
-    """The interval of one figure from the photographs of the classes that it is made of."""
+    name: str, value: float, changes: np.ndarray, reached: dict[int, np.ndarray], counts: dict[int, float], labels: np.ndarray,
+    gaps: tuple[np.ndarray, ...] = (),
+) -> Interval:  # fmt: skip
+    """The interval of one figure from the photographs of the classes that it is made of. gaps: of ``photograph_gaps``, for ECE."""
     of_real, of_fake = name.startswith("accuracy_real"), name.startswith("accuracy_fake")
     classes = [0] if of_real else [1] if of_fake else [0, 1]
     count = min(counts[label] for label in classes)
     if np.isnan(value) or count < LEAST_PHOTOGRAPHS or not len(changes):
         return Interval(value, _NAN, _NAN)
+    if name == "ece":
+        return Interval(value, *calibration_bounds(value, changes, *gaps))
     if value == 1:
         return Interval(value, perfect_average_precision(count, float(labels.mean())) if name == "ap" else 1 - unseen_share(count), 1.0)
     if value == 0:
