@@ -219,10 +219,10 @@ def distance(suite: str, floor: str | None) -> None:
 def sheet(suite: str, columns: int, out: Path) -> None:
     """Draw a contact sheet of a test set, or of every one of a suite (a folder, or a name such as mini): reals above, fakes below."""
     from cnndetect.bench.suites import find_suites
-    from cnndetect.zoo.sheets import contact_sheet
+    from cnndetect.zoo.sheets import contact_sheet, save_compact
 
     sheets = {out: Path(suite)} if out.suffix else {out / f"{one.name}.jpg": one.root for found in find_suites(suite) for one in found.sets}
     for path, root in sheets.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        contact_sheet(root, columns=columns).save(path, quality=62, optimize=True, progressive=True)
+        save_compact(contact_sheet(root, columns=columns), path, quality=62)
     _print({"sheets": [str(path) for path in sheets]})

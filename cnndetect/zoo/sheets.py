@@ -35,6 +35,11 @@ def contact_sheet(test_set: str | Path, *, columns: int = 8, fake_rows: int = 2)
     return picture_grid([[to_rgb_array(sample.path) for sample in row] for row in rows])
 
 
+def save_compact(picture: Image.Image, path: Path, *, quality: int) -> None:
+    """Write a picture with the smallest file that a JPEG of this quality can have."""
+    picture.save(path, quality=quality, optimize=True, progressive=True)
+
+
 def picture_grid(rows: list[list[np.ndarray]]) -> Image.Image:
     """Pictures, uint8 [H, W, 3] each, in rows on white, every place as large as the largest of them."""
     height, width = np.max([image.shape[:2] for row in rows for image in row], axis=0)

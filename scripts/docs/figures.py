@@ -19,6 +19,8 @@ import public_sheet
 import teaser
 from PIL import Image
 
+from cnndetect.zoo.sheets import save_compact
+
 FIGURES = blocks.ROOT / "docs" / "figures"
 WIDEST_PX, COLOURS = 1000, 128
 KEPT = re.compile(r"^(teaser|public|grid-.*|coverage.*|performance.*)$")  # made elsewhere
@@ -71,7 +73,7 @@ def photographs(png: Path, target: Path) -> None:
     with Image.open(png) as image:
         picture = image.convert("RGB")
     picture.thumbnail((WIDEST_PX, 10 * WIDEST_PX), Image.Resampling.LANCZOS)
-    picture.save(target, quality=75, optimize=True, progressive=True)
+    save_compact(picture, target, quality=75)
 
 
 def shrink(path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cnndetect.bench.suites import find_suites
 from cnndetect.data.folders import scan
 from cnndetect.images import to_rgb_array
-from cnndetect.zoo.sheets import picture_grid
+from cnndetect.zoo.sheets import picture_grid, save_compact
 
 SAMPLE = Path(__file__).resolve().parents[2] / "benchmarks" / "public-sample"  # benchmarks/public_sample.py writes it
 LABEL = 96  # px
@@ -26,4 +26,4 @@ def make(target: Path) -> None:
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=13)
     for down, title in enumerate(rows):
         pen.text((4, (down + 0.5) * sheet.height / len(rows)), title, fill="black", font=font, anchor="lm")
-    sheet.save(target, quality=72, optimize=True, progressive=True)
+    save_compact(sheet, target, quality=72)

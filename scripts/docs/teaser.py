@@ -23,6 +23,7 @@ from cnndetect.images import to_rgb_array
 from cnndetect.paths import reference_results_root
 from cnndetect.report.figures.style import FAKE, INK, MUTED, REAL, Figure, panels, png_bytes, styled
 from cnndetect.report.inputs import read_inputs
+from cnndetect.zoo.sheets import save_compact
 
 COLUMNS = 6
 LIMIT = 60  # images a class, for the spectra
@@ -38,7 +39,7 @@ def make(target: Path) -> None:
         (one.name, *_pair(inputs.rows[name][one.name].scores, one), *set_spectra(one.root, limit=LIMIT, known=known)) for one in sets
     ]
     with Image.open(io.BytesIO(png_bytes(draw(columns, name), dots_per_inch=130))) as picture:
-        picture.convert("RGB").save(target, quality=82, optimize=True, progressive=True)
+        save_compact(picture.convert("RGB"), target, quality=82)
 
 
 def _pair(scores, test_set: TestSet) -> tuple[Ranked, Ranked]:  # noqa: ANN001  Scores
