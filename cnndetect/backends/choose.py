@@ -183,11 +183,11 @@ def _kept_difference(detector: Detector, backend: str, run: Run) -> float:
     """``_difference``, measured once for the same weights, packages and kind of processor: it takes longer than writing the graph."""
     if detector.identity is None or not BACKENDS[backend]:
         return _difference(detector, run)
-    from cnndetect.backends import onnx_graph, tracing  # have been imported, to write the graph
-
+    # Have been imported, to write the graph and to run it.
+    code = [sys.modules[f"cnndetect.backends.{name}"] for name in ("choose", "onnx_graph", "tracing", f"{backend}_engine")]
     processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     made_from = [detector.identity, backend, processor, *(f"{name} {one}" for name, one in versions().items())]
-    return kept_record("engines", made_from, [sys.modules[__name__], onnx_graph, tracing], lambda: _difference(detector, run), float)
+    return kept_record("engines", made_from, code, lambda: _difference(detector, run), float)
 
 
 def _difference(detector: Detector, run: Run) -> float:
