@@ -8,16 +8,14 @@ the teacher of the other has a non-commercial licence.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from cnndetect.bench.suites import PUBLIC, TestSet, find_suites
-from cnndetect.cli.main import main as cnndetect
 from cnndetect.data.folders import FAKE, REAL, evenly, scan
+from cnndetect.data.pack import pack_suite
 from cnndetect.data.test_only import MARK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +24,7 @@ PHOTOGRAPHS = 3
 WITHOUT = ("dcgan-face", "mobilestylegan")
 
 
-def main() -> int:
+def main() -> None:
     """Choose, copy, pack."""
     sets = [one for one in find_suites(PUBLIC)[0].sets if one.name not in WITHOUT]
     images = {one.name: {label: _images(one, label) for label in (0, 1)} for one in sets}
@@ -42,11 +40,9 @@ def main() -> int:
             (suite / one.name / f"{REAL}.txt").write_text("".join(f"../reals/{name}.png\n" for name in chosen), encoding="utf-8")
             for name in chosen:
                 shutil.copy(images[one.name][1][name], suite / one.name / FAKE / f"{name}.png")
-        OUT.mkdir(exist_ok=True)
-        packed = cnndetect(["data", "pack", str(suite), "--out", str(OUT), "--effort", "6"])
+        pack_suite(suite, OUT, effort=6)
     (OUT / MARK).touch()
     (OUT / "ATTRIBUTION.md").write_text(_attribution(chosen), encoding="utf-8")
-    return packed
 
 
 def _images(test_set: TestSet, label: int) -> dict[str, Path]:
@@ -71,5 +67,4 @@ def _attribution(chosen: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
-    sys.exit(main())
+    main()
