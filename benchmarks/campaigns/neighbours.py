@@ -10,57 +10,82 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from cnndetect.bench.results import read_result
+from cnndetect.detectors.fusion import read_fusion
 from cnndetect.detectors.run_record import read_run
 from cnndetect.errors import DataError
-from cnndetect.files import write_json
+from cnndetect.files import sha256_of, write_json
 from cnndetect.metrics.intervals import jackknife
 from cnndetect.paths import RESULTS
 from cnndetect.scoring.scores import read_scores
+
+FUSION_FILE = ".fusion.json"
 
 
 def main() -> int:
     """Read, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--train", type=Path, required=True, help="folder of the runs, and of NAME.fusion.json")
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    rows = [row(folder, options.results / RESULTS) for folder in sorted(options.train.iterdir()) if (folder / "best.safetensors").exists()]
+    found = options.results / RESULTS
+    runs = [
+        folder for folder in sorted(options.train.iterdir()) if (found / folder.name).is_dir() and (folder / "best.safetensors").exists()
+    ]
+    rows = [figures(found / run.name, **of_run(run)) for run in runs]
+    rows += [figures(found / fusion_name(path), **of_fusion(path)) for path in sorted(options.train.glob("*" + FUSION_FILE))]
     write_json(options.out, rows)
     return 0
 
 
-def row(run: Path, results: Path) -> dict:
-    """One detector. Raises DataError where its results are of other weights."""
-    record = read_run(run).as_json()
-    found = results / run.name
-    clean = {"mini": sorted(found.glob("*.nocrop.json")), "public": sorted((found / "public").glob("*.nocrop.json"))}
-    for path in (path for paths in clean.values() for path in paths):
-        if read_result(path).provenance.weights_sha256 != record["weights_sha256"]:
-            raise DataError(f"{path} is of other weights than {run}. Run the bench again.")
+def of_run(run: Path) -> dict:
+    """What the record of a training says."""
+    record = read_run(run)
     return {
-        "detector": run.name,
-        "seed": record["seed"],
-        "images_seen": record["images_seen"],
-        "validation_auc": record["best"]["val_auc"],
-        "weights_sha256": record["weights_sha256"],
-        **{
-            f"{suite}_ap": asdict(jackknife([read_scores(path.with_suffix(".npz")).at_worst() for path in paths]).macro)
-            for suite, paths in clean.items()
-        },
-        "public_auc": mean_auc(clean["public"]),
-        "public_auc_jpeg_90": mean_auc(sorted((found / "public").glob("*.jpeg_90.json"))),
+        "weights_sha256": record.weights_sha256, "seed": record.seed, "images_seen": record.images_seen,
+        "validation_auc": record.best.get("val_auc"),
+    }  # fmt: skip
+
+
+def of_fusion(path: Path) -> dict:
+    """What the file of a sum says."""
+    members = {Path(member.detector).parent.name: member.weight for member in read_fusion(path).members}
+    return {"weights_sha256": sha256_of(path), "members": members}
+
+
+def fusion_name(path: Path) -> str:
+    """What the bench calls it."""
+    return path.name.removesuffix(FUSION_FILE)
+
+
+def figures(found: Path, *, weights_sha256: str | None, **known: object) -> dict:
+    """One row. Raises DataError where a stored result is of other weights; what was not measured is None."""
+    sets = {
+        "mini": sorted(found.glob("*.nocrop.json")),
+        "public": sorted((found / "public").glob("*.nocrop.json")),
+        "jpeg_90": sorted((found / "public").glob("*.jpeg_90.json")),
     }
+    results = {name: [read_result(path) for path in paths] for name, paths in sets.items()}
+    for path, result in zip(chain(*sets.values()), chain(*results.values()), strict=True):
+        if result.provenance.weights_sha256 != weights_sha256:
+            raise DataError(f"{path} is of other weights than the run. Run the bench again.")
 
+    def macro(name: str) -> dict | None:
+        return asdict(jackknife([read_scores(path.with_suffix(".npz")).at_worst() for path in sets[name]]).macro) if sets[name] else None
 
-def mean_auc(paths: list[Path]) -> float:
-    """Over test sets."""
-    return float(np.mean([read_result(path).metrics.auc.value for path in paths]))
+    def auc(name: str) -> float | None:
+        return float(np.mean([result.metrics.auc.value for result in results[name]])) if results[name] else None
+
+    return {
+        "detector": found.name, "weights_sha256": weights_sha256, **known, "mini_ap": macro("mini"), "public_ap": macro("public"),
+        "public_auc": auc("public"), "public_auc_jpeg_90": auc("jpeg_90"),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

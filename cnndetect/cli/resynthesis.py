@@ -11,12 +11,14 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.errors import ProtocolError
+from cnndetect.zoo.resynthesis.config import ENCODERS
 
 _SETTINGS = (
     ("--start-px", int, 32, "size of the decoder's first map of 128 px: 8, 16, 32 or 64"),
     ("--width", int, 16, "feature maps at full size"),
     ("--widest", int, 96, "most feature maps of any level"),
     ("--encoder-width", int, 24, "feature maps of the encoder's first layer"),
+    ("--encoder", click.Choice(ENCODERS), "learned", "what drives the decoder: a trained encoder, the reduced image, or its Bayer mosaic"),
     ("--slope", float, 0.2, "of leaky ReLU"),
     ("--first-kernel", int, 3, "of the decoder's first convolution, odd"),
     ("--fade", float, 1.0, "weight of the last level against the one below; 1: fully grown"),
@@ -88,8 +90,11 @@ def resynthesise(family: str, weights: Path, photos: Path, out: Path) -> None:
 @click.option("--share", type=float, default=1.0, help="of the photographs; a larger share holds the smaller one (default: 1)")
 @click.option("--match-spectrum", is_flag=True, help="give each fake its photograph's radial power spectrum")
 @click.option("--disturb", is_flag=True, help="paint from disturbed maps: the decoder's trace on what is no photograph any more")
+@click.option("--mix", type=float, default=0.0, help="weight of the photograph in its fake: a fainter trace (default: 0)")
 @shared.out("where it is written", required=True)
-def build_pairs(weights: Path, name: str, photos: Path, split: str, share: float, match_spectrum: bool, disturb: bool, out: Path) -> None:
+def build_pairs(
+    weights: Path, name: str, photos: Path, split: str, share: float, match_spectrum: bool, disturb: bool, mix: float, out: Path
+) -> None:
     """Write photographs and their resyntheses for the training of a detector; the same command resumes."""
     import torch
 
@@ -97,5 +102,5 @@ def build_pairs(weights: Path, name: str, photos: Path, split: str, share: float
     from cnndetect.zoo.resynthesis.pairs import build_pairs as build
 
     torch.set_flush_denormal(True)
-    count = build(photos, load_painter(weights), name, out, split=split, share=share, match=match_spectrum, disturbed=disturb)
+    count = build(photos, load_painter(weights), name, out, split=split, share=share, match=match_spectrum, disturbed=disturb, mixed=mix)
     click.echo(json.dumps({"pairs": count, "folder": str(out / split / name)}, indent=1))

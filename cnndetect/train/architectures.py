@@ -20,6 +20,7 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {name: architecture.build fo
 IMAGENET: dict[str, str] = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
     "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
+    "resnet50-frequency": "ResNet50_Weights.IMAGENET1K_V1",
     "resnet18-ce": "ResNet18_Weights.IMAGENET1K_V1",
     "resnet18-frequency": "ResNet18_Weights.IMAGENET1K_V1",
     "spectrum": "ResNet34_Weights.IMAGENET1K_V1",

@@ -183,15 +183,16 @@ def neighbours() -> str:
     """What other networks reach after minutes of training on pairs of ProGAN decoders; none of them ships."""
     rows = json.loads((ROOT / "benchmarks" / "campaigns" / "neighbours.json").read_text(encoding="utf-8"))
     head = ["run", "images seen", "validation AUC", "macro AP on mini", "macro AP on public", "mean AUC on public", "after JPEG 90"]
-    intervals = [{suite: percent(Interval(**row[f"{suite}_ap"])) for suite in ("mini", "public")} for row in rows]
-    shares = [[f"{100 * row[key]:.1f}" for key in ("validation_auc", "public_auc", "public_auc_jpeg_90")] for row in rows]
-    return markdown(
-        head,
-        [
-            [row["detector"], f"{row['images_seen']:,}", share[0], one["mini"], one["public"], *share[1:]]
-            for row, one, share in zip(rows, intervals, shares, strict=True)
-        ],
-    )
+
+    def cells(row: dict) -> list[str]:
+        seen = f"{row['images_seen']:,}" if "images_seen" in row else "sum of " + ", ".join(row["members"])
+        macros = [percent(Interval(**row[key])) if row[key] else "-" for key in ("mini_ap", "public_ap")]
+        shares = [
+            "-" if row.get(key) is None else f"{100 * row[key]:.1f}" for key in ("validation_auc", "public_auc", "public_auc_jpeg_90")
+        ]
+        return [row["detector"], seen, shares[0], *macros, *shares[1:]]
+
+    return markdown(head, [cells(row) for row in rows])
 
 
 def _of(standing: Standing, family: str) -> float:

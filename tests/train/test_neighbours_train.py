@@ -219,11 +219,12 @@ def test_a_checkpoint_from_before_these_fields_goes_on(data: Path, tmp_path: Pat
         train(replace(config, optimizer="sgd"))
 
 
-def test_a_body_with_a_branch_starts_from_the_bodys_weights(tmp_path: Path) -> None:
-    body, _ = build_network("resnet18", "random", seed=3, fc_deviation=0.02)
+@pytest.mark.parametrize("trunk", ["resnet18", "resnet50"])
+def test_a_body_with_a_branch_starts_from_the_bodys_weights(tmp_path: Path, trunk: str) -> None:
+    body, _ = build_network(trunk, "random", seed=3, fc_deviation=0.02)
     torch.save(body.state_dict(), tmp_path / "body.pth")
-    network, start = build_network("resnet18-frequency", str(tmp_path / "body.pth"), seed=0, fc_deviation=0.02)
-    fresh, _ = build_network("resnet18-frequency", "random", seed=0, fc_deviation=0.02)
+    network, start = build_network(f"{trunk}-frequency", str(tmp_path / "body.pth"), seed=0, fc_deviation=0.02)
+    fresh, _ = build_network(f"{trunk}-frequency", "random", seed=0, fc_deviation=0.02)
     state = network.state_dict()
     assert torch.equal(state["layer3.0.conv1.weight"], body.state_dict()["layer3.0.conv1.weight"])
     assert torch.equal(state["frequency.0.weight"], fresh.state_dict()["frequency.0.weight"])

@@ -31,6 +31,7 @@ CONFIGS = [
     *(DrivenConfig("progan", start_px=px, width=4, fade=fade, noise=0.1) for px, fade in ((8, 1.0), (16, 0.5), (32, 1.0), (64, 0.7))),
     *(DrivenConfig(name, start_px=px, width=4) for name in ("stylegan", "stylegan2", "biggan", "dcgan") for px in (16, 64)),
     *(DrivenConfig("reconstructor", seed=seed) for seed in (1, 2, 3, 7, 9, 11)),
+    *(DrivenConfig("progan", start_px=px, width=4, encoder=encoder) for px in (32, 64) for encoder in ("reduced", "mosaic")),
 ]
 
 
@@ -55,7 +56,7 @@ def painter(photos, tmp_path_factory):
     return load_painter(train(Photographs(files_of(photos, "train")), config, Job(out, log_steps=20)))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.family}-{config.start_px}-{config.seed}")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.family}-{config.start_px}-{config.seed}-{config.encoder}")
 def test_a_decoder_paints_any_size_and_learns_with_all_its_weights(config):
     torch.manual_seed(0)
     network = Resynthesiser(config)
@@ -67,6 +68,20 @@ def test_a_decoder_paints_any_size_and_learns_with_all_its_weights(config):
     idle = {f"{where}to_rgb.{level}." for level in range(config.levels - (config.fade < 1))} | {"decoder.attention."}
     for name, parameter in network.named_parameters():
         assert name.startswith(tuple(idle)) or (parameter.grad is not None and parameter.grad.abs().sum() > 0), name
+
+
+def test_a_decoder_of_reduced_images_or_mosaics_sees_no_more_than_those():
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    mosaic = Resynthesiser(DrivenConfig("progan", start_px=64, width=4, encoder="mosaic")).encoder
+    other = image.clone()
+    other[:, 0, 1::2] = 0  # no red there in RGGB
+    other[:, 1, ::2, ::2] = 0
+    assert torch.equal(mosaic(image), mosaic(other)) and not torch.equal(mosaic(image), mosaic(image.flip(1)))
+    reduced = Resynthesiser(DrivenConfig("progan", start_px=32, width=4, encoder="reduced")).encoder
+    sign = (torch.arange(64) % 2 * 2 - 1) * (torch.arange(64) % 2 * 2 - 1)[:, None] * 0.1  # a chequerboard, gone at half the size
+    assert (reduced(image + sign) - reduced(image)).abs().max() < 0.02 < (reduced(image + 0.1) - reduced(image)).abs().max()
+    with pytest.raises(ProtocolError, match="learned, reduced, mosaic"):
+        DrivenConfig("progan", encoder="none")
 
 
 def test_a_seed_is_an_architecture_and_all_kinds_are_drawn():
@@ -123,6 +138,19 @@ def test_disturbed_fakes_are_other_pictures_by_the_same_decoder_and_the_same_eac
     maps = torch.randn(1, 12, 8, 8, generator=torch.Generator().manual_seed(0))
     changed = [disturb(maps, torch.Generator().manual_seed(seed)) for seed in range(24)]
     assert all(one.shape == maps.shape and not torch.equal(one, maps) for one in changed)
+
+
+def test_mixed_fakes_lie_between_the_fake_and_its_photograph(photos, painter, tmp_path):
+    for name, weight in (("plain", 0.0), ("mixed", 0.6)):
+        made(photos, painter, tmp_path / name, mixed=weight)
+    folders = [tmp_path / name / "train/progan_x" for name in ("plain", "mixed")]
+    for file in sorted((folders[0] / "1_fake").glob("*-half.png")):
+        plain, mixed, real = (np.asarray(Image.open(path)).astype(float) for path in (
+            file, folders[1] / "1_fake" / file.name, folders[1] / "0_real" / file.name
+        ))  # fmt: skip
+        assert np.abs(mixed - (0.4 * plain + 0.6 * real)).max() <= 1
+    with pytest.raises(ProtocolError, match="less than 1"):
+        made(photos, painter, tmp_path / "none", mixed=1.0)
 
 
 def made(photos, painter, out, **more):

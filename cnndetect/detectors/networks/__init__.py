@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from cnndetect.detectors.networks.efficientnet import EfficientNetLite0, EfficientNetStatistics
-from cnndetect.detectors.networks.frequency import FrequencyResNet18, TwoClassResNet18
+from cnndetect.detectors.networks.frequency import FrequencyResNet18, FrequencyResNet50, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
 from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
 from cnndetect.detectors.networks.resnet import resnet50_one_logit
@@ -70,6 +70,11 @@ NETWORKS: dict[str, Architecture] = {
     "resnet18-frequency": Architecture(
         FrequencyResNet18,
         "ResNet-18 and a convolutional branch on the spectrum, features joined, classes (real, fake), their difference",
+        "branch: log-spectrum of grey, 5 % clipped at each end, averaged to 64x64 bins",
+    ),
+    "resnet50-frequency": Architecture(
+        FrequencyResNet50,
+        "ResNet-50 v1.5 and a convolutional branch on the spectrum, features joined, one logit",
         "branch: log-spectrum of grey, 5 % clipped at each end, averaged to 64x64 bins",
     ),
     "npr": Architecture(

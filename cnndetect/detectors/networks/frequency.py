@@ -1,4 +1,4 @@
-"""ResNet-18 with two classes, alone or beside a branch that sees the spectrum. The logit is the difference of the two."""
+"""Residual networks beside a branch that sees the spectrum, and ResNet-18 with two classes, whose difference is the logit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
+from cnndetect.detectors.networks.residual import BasicBlock, Bottleneck, ResidualNetwork
 from cnndetect.detectors.networks.spectrum import log_spectrum
 
 SPECTRUM_BINS = 64
@@ -40,13 +40,7 @@ class TwoClassResNet18(ResidualNetwork):
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:
-        return difference(self.fc(self.spatial(images)))
-
-    def spatial(self, images: Tensor) -> Tensor:
-        """Features of the pixels: [N, 3, H, W] -> [N, 512]."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return x.mean(dim=(2, 3))
+        return difference(self.fc(self.pooled(images)))
 
 
 class FrequencyResNet18(TwoClassResNet18):
@@ -63,16 +57,42 @@ class FrequencyResNet18(TwoClassResNet18):
 
     def __init__(self) -> None:
         super().__init__(512 + BRANCH_FEATURES)
-        self.frequency = nn.Sequential(
-            *_halving(1, 16), *_halving(16, 32), *_halving(32, 16), nn.Flatten(),
-            nn.Linear(16 * (SPECTRUM_BINS // 8) ** 2, BRANCH_FEATURES), nn.ReLU(inplace=True),
-        )  # fmt: skip
+        self.frequency = _branch()
 
     def forward(self, images: Tensor) -> Tensor:
-        grey = images.mean(dim=1, keepdim=True)
-        bins = F.adaptive_avg_pool2d(log_spectrum(grey), SPECTRUM_BINS)  # [N, 1, H, W] -> [N, 1, 64, 64]
-        features = torch.cat([self.spatial(images), self.frequency(bins)], dim=1)  # [N, 640]
-        return difference(self.fc(features))
+        return difference(self.fc(torch.cat([self.pooled(images), self.frequency(spectrum_bins(images))], dim=1)))
+
+
+class FrequencyResNet50(ResidualNetwork):
+    """The paper's ResNet-50 with the same branch and one logit; it can start from a ResNet-50 that was trained.
+
+    >>> FrequencyResNet50().eval()(torch.rand(2, 3, 64, 49)).shape
+    torch.Size([2])
+    """
+
+    fresh = ("frequency.",)
+
+    def __init__(self) -> None:
+        super().__init__(Bottleneck, [3, 4, 6, 3])
+        self.fc = nn.Linear(2048 + BRANCH_FEATURES, 1)
+        nn.init.normal_(self.fc.weight, 0.0, 0.02)
+        self.frequency = _branch()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.fc(torch.cat([self.pooled(images), self.frequency(spectrum_bins(images))], dim=1)).squeeze(1)
+
+
+def spectrum_bins(images: Tensor) -> Tensor:
+    """The grey image's log-spectrum, averaged to 64 x 64 bins: [N, 3, H, W] -> [N, 1, 64, 64]."""
+    return F.adaptive_avg_pool2d(log_spectrum(images.mean(dim=1, keepdim=True)), SPECTRUM_BINS)
+
+
+def _branch() -> nn.Sequential:
+    """[N, 1, 64, 64] -> [N, 128]."""
+    return nn.Sequential(
+        *_halving(1, 16), *_halving(16, 32), *_halving(32, 16), nn.Flatten(),
+        nn.Linear(16 * (SPECTRUM_BINS // 8) ** 2, BRANCH_FEATURES), nn.ReLU(inplace=True),
+    )  # fmt: skip
 
 
 def _halving(channels: int, wider: int) -> tuple[nn.Module, ...]:

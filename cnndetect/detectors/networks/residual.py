@@ -90,9 +90,13 @@ class ResidualNetwork(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.fc(self.pooled(images))
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """Features of the pixels, averaged over the positions: [N, 3, H, W] -> [N, 512 or 2048]."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(torch.flatten(self.avgpool(x), 1))
+        return torch.flatten(self.avgpool(x), 1)
 
     def _stage(self, block: type[BasicBlock] | type[Bottleneck], width: int, count: int, *, stride: int) -> nn.Sequential:
         out = width * block.expansion

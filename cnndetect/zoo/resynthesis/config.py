@@ -9,6 +9,9 @@ from cnndetect.errors import ProtocolError
 
 START_PX = (8, 16, 32, 64)
 
+# What drives a decoder: a trained encoder, the image reduced to the size of the first map, or the image's Bayer mosaic.
+ENCODERS = ("learned", "reduced", "mosaic")
+
 
 @dataclass(frozen=True)
 class DrivenConfig:
@@ -33,6 +36,7 @@ class DrivenConfig:
     adversarial: float = 0.02
     widest: int = 96  # widest, encoder_width: most feature maps, and those of the encoder's first layer
     encoder_width: int = 24
+    encoder: str = "learned"  # one of ENCODERS
     categories: tuple[str, ...] = ()  # folders of photographs it learned from; empty means all
 
     def __post_init__(self) -> None:
@@ -42,6 +46,9 @@ class DrivenConfig:
             )
         if self.first_kernel % 2 == 0:
             raise ProtocolError(f"A first kernel of {self.first_kernel} px has no centre. Expected an odd number, such as 3.")
+
+        if self.encoder not in ENCODERS:
+            raise ProtocolError(f"An encoder {self.encoder!r} is unknown. Expected one of {', '.join(ENCODERS)}.")
 
     @property
     def levels(self) -> int:
@@ -63,5 +70,5 @@ class DrivenConfig:
 
     def architecture(self) -> dict[str, object]:
         """What a published family leaves open, for the record."""
-        shown = ("start_px", "channels", "slope", "first_kernel", "fade", "noise")
+        shown = ("start_px", "channels", "slope", "first_kernel", "fade", "noise", "encoder")
         return {name: getattr(self, name) for name in shown}

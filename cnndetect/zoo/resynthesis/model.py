@@ -11,6 +11,7 @@ import importlib
 from types import ModuleType
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnndetect.errors import ProtocolError
@@ -39,6 +40,34 @@ class Encoder(nn.Module):
         return self.layers(image)
 
 
+class Reduced(nn.Module):
+    """The image at the size of the decoder's first map (bicubic), so that the decoder has to super-resolve it. Shapes as ``Encoder``'s."""
+
+    def __init__(self, levels: int, outputs: int):
+        super().__init__()
+        self.factor = 2**levels
+        self.layer = nn.Conv2d(3, outputs, 3, 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        size = [side // self.factor for side in image.shape[2:]]
+        return self.layer(F.interpolate(image, size, mode="bicubic", antialias=True, align_corners=False))
+
+
+class Mosaic(nn.Module):
+    """One colour of every pixel (Bayer's RGGB), so that the decoder has to make the other two. Shapes as ``Encoder``'s."""
+
+    def __init__(self, levels: int, outputs: int):
+        super().__init__()
+        self.factor = 2**levels
+        self.layer = nn.Conv2d(self.factor**2, outputs, 3, 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        plane = image[:, 1:2].clone()
+        plane[:, 0, ::2, ::2] = image[:, 0, ::2, ::2]
+        plane[:, 0, 1::2, 1::2] = image[:, 2, 1::2, 1::2]
+        return self.layer(F.pixel_unshuffle(plane, self.factor))
+
+
 class Resynthesiser(nn.Module):
     """Encoder and decoder: images [N, 3, H, W] in [-1, 1] -> the same, painted again. H and W: multiples of the depth."""
 
@@ -47,7 +76,12 @@ class Resynthesiser(nn.Module):
         self.decoder = decoder_of(config.family).Decoder(config)
         self.noise = config.noise
         self.depth = 2**self.decoder.level
-        self.encoder = Encoder(self.decoder.level, config.encoder_width, self.decoder.inputs)
+        level, inputs = self.decoder.level, self.decoder.inputs
+        self.encoder: nn.Module
+        if config.encoder == "learned":
+            self.encoder = Encoder(level, config.encoder_width, inputs)
+        else:
+            self.encoder = (Reduced if config.encoder == "reduced" else Mosaic)(level, inputs)
 
     def forward(self, image: Tensor, rng: torch.Generator, *, disturbed: bool = False) -> Tensor:
         maps = self.encoder(image)

@@ -19,6 +19,7 @@ from cnndetect.data.photos import load_photos
 from cnndetect.errors import ProtocolError
 from cnndetect.files import write_whole
 from cnndetect.progress import bar
+from cnndetect.transforms.pairs import mix
 from cnndetect.transforms.retouch import match_spectrum
 from cnndetect.zoo.photographs.free_photos import encode_png
 from cnndetect.zoo.photographs.native import compressed_like, native_crop
@@ -42,16 +43,20 @@ def build_pairs(
     share: float = 1.0,
     match: bool = False,
     disturbed: bool = False,
+    mixed: float = 0.0,
 ) -> int:
     """Write the pairs of one decoder below OUT/SPLIT/NAME and return how many are there. Goes on where it was interrupted.
 
     share: of the photographs, chosen by a hash of photograph and decoder, so that a larger share holds the smaller one.
     match: give each fake its photograph's radial power spectrum, so that sharpness and noise level do not tell them apart.
     disturbed: paint from disturbed maps, so that the fakes have the decoder's trace and are no photographs.
+    mixed: weight of the photograph in its fake, so that the decoder's trace is as faint as that of a better one.
     Raises ProtocolError where the folder holds the pairs of another decoder.
     """
     if split not in PHOTO_SPLITS:
         raise ProtocolError(f"Pairs of split {split!r} are unknown. Expected train or val.")
+    if not 0 <= mixed < 1:
+        raise ProtocolError(f"The weight of the photograph in its fake was {mixed}. Expected 0 or more, and less than 1.")
     folder = Path(out) / split / name
     for label in (REAL, FAKE):
         (folder / label).mkdir(parents=True, exist_ok=True)
@@ -59,7 +64,9 @@ def build_pairs(
     missing = [
         (file, kind) for file in chosen for kind in _kinds(name, file) if not (folder / FAKE / f"{_photo(file)}-{kind}.png").exists()
     ]
-    write_record(painter, folder / RECORD, split=split, photographs=len(chosen), share=share, matched=match, disturbed=disturbed)
+    write_record(
+        painter, folder / RECORD, split=split, photographs=len(chosen), share=share, matched=match, disturbed=disturbed, mixed=mixed
+    )
     progress = bar(missing, desc=f"pairs {name}", unit="pair")
     for batch in _batches(missing):
         reals = [load_photos([file])[0] if kind == "half" else native_crop(file, _place(kind)) for file, kind in batch]
@@ -67,6 +74,7 @@ def build_pairs(
         painted = painter.paint(np.stack(reals), names, disturbed=disturbed)
         for (file, kind), stem, real, fake in zip(batch, names, reals, painted, strict=True):
             fake = match_spectrum(fake, real) if match else fake
+            fake = mix(fake, real, mixed) if mixed else fake
             shown = fake if kind == "half" else compressed_like(fake, file, _place(kind))
             # The real first: a fake that is there has its real beside it.
             _write(folder / REAL / f"{stem}.png", real)
