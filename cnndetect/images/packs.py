@@ -1,6 +1,6 @@
 """A folder of images as one file: NAME.pack.zip stands for the folder NAME beside it, and its paths stay the same.
 
-The file is an uncompressed zip of lossless WebP images, with an index: for every name of the folder its member, the SHA-256 of the
+The file is a zip of lossless WebP images, as they are, with a deflated index: for every name of the folder its member, the SHA-256 of the
 member, and the SHA-256 of the file that was packed. So the fingerprint of a packed set is that of its folder for as long as the
 packed bytes are the ones that were checked pixel by pixel when they were written. A folder that exists is never looked for in a pack.
 """
@@ -109,7 +109,8 @@ def write(target: str | Path, entries: dict[str, tuple[str, bytes, str]]) -> Pat
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for _, (member, content, _) in sorted(entries.items()):
                 archive.writestr(zipfile.ZipInfo(member), content)
-            archive.writestr(zipfile.ZipInfo(INDEX), json.dumps({"format": FORMAT, "files": index}, indent=0, ensure_ascii=False))
+            listed = json.dumps({"format": FORMAT, "files": index}, indent=0, ensure_ascii=False)
+            archive.writestr(zipfile.ZipInfo(INDEX), listed, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)
 
     write_whole(target, write_to)
     return Path(target)
