@@ -72,9 +72,12 @@ def build_network(arch: str, init: str, *, seed: int, fc_deviation: float) -> tu
 def _load(network: nn.Module, state: dict[str, torch.Tensor], *, source: str) -> bool:
     """Copy ``state`` into the network, but for an fc of another width. True: fc was copied too.
 
-    What a network adds to a trunk that has weights (its ``fresh`` names) stays as it starts, where the file has none of it.
+    What a network adds to a trunk that has weights (its ``fresh`` names) stays as it starts, where the file has none of it; what it has cut
+    off (its ``cut`` names) is passed over.
     """
     own = network.state_dict()
+    cut = getattr(network, "cut", ())
+    state = {key: value for key, value in state.items() if not key.startswith(cut)} if cut else state
     fresh = getattr(network, "fresh", ())
     added = {key: value for key, value in own.items() if key.startswith(fresh) and key not in state} if fresh else {}
     state = {**state, **added}

@@ -37,7 +37,7 @@ def nothing_is_known_of_engines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 @pytest.mark.parametrize("backend", ENGINES)
 @pytest.mark.parametrize(
-    "name", ["tiny", "npr", "resnet18", "resnet18-ce", "efficientnet-lite0", "efficientnet-lite0-statistics", "fusion"]
+    "name", ["tiny", "npr", "resnet18", "resnet18-ce", "efficientnet-lite0", "efficientnet-lite0-statistics", "resnet18-short", "fusion"]
 )
 def test_logits_are_those_of_torch_at_every_size(name: str, backend: str) -> None:
     reference = detector(name)

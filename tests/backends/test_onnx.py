@@ -47,7 +47,7 @@ def test_levels_are_whole_numbers_and_leave_the_logits() -> None:
     assert np.abs(got - Detector("npr", network).logits(images).numpy()).max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ["npr", "efficientnet-lite0", "efficientnet-lite0-statistics", "fusion"])
+@pytest.mark.parametrize("name", ["npr", "efficientnet-lite0", "efficientnet-lite0-statistics", "resnet18-short", "fusion"])
 def test_an_exported_file_gives_the_logits_of_torch(name: str, tmp_path: Path) -> None:
     ort = pytest.importorskip("onnxruntime")
     made = detector(name)

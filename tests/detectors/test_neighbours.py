@@ -24,7 +24,7 @@ from cnndetect.fitting.release import pack_weights
 from cnndetect.transforms.augment import AugmentConfig, augment, draw, jitter
 from cnndetect.transforms.preprocess import normalize, prepare
 
-SMALL = ["npr", "resnet18", "resnet18-ce", "resnet18-frequency", "spectrum", "tiny"]
+SMALL = ["npr", "resnet18", "resnet18-narrow", "resnet18-short", "resnet18-ce", "resnet18-frequency", "spectrum", "tiny"]
 
 
 def _noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -50,6 +50,18 @@ def test_npr_is_small_and_takes_large_images_in_strips(monkeypatch: pytest.Monke
         whole = network(image)
         monkeypatch.setattr(strips, "WHOLE_PIXELS", 1000)
         monkeypatch.setattr(strips, "STRIP_PIXELS", 130 * 64)
+        torch.testing.assert_close(network(image), whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(333, 130), (90, 401)])
+def test_a_short_resnet_takes_large_images_in_strips(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    network = build("resnet18-short").eval()
+    assert 600_000 < sum(p.numel() for p in network.parameters()) < 800_000
+    image = _noise(1, 3, *size)
+    with torch.no_grad():
+        whole = network(image)
+        monkeypatch.setattr(strips, "WHOLE_PIXELS", 1000)
+        monkeypatch.setattr(strips, "STRIP_PIXELS", min(size) * 64)
         torch.testing.assert_close(network(image), whole, rtol=1e-4, atol=1e-5)
 
 

@@ -231,6 +231,15 @@ def test_a_body_with_a_branch_starts_from_the_bodys_weights(tmp_path: Path, trun
     assert start.endswith("fc.weight ~ N(0, 0.02)")
 
 
+def test_a_cut_network_starts_from_the_whole_ones_first_stages(tmp_path: Path) -> None:
+    whole, _ = build_network("resnet18-narrow", "random", seed=3, fc_deviation=0.02)
+    torch.save(whole.state_dict(), tmp_path / "whole.pth")
+    network, start = build_network("resnet18-short", str(tmp_path / "whole.pth"), seed=0, fc_deviation=0.02)
+    state = network.state_dict()
+    assert all(torch.equal(value, whole.state_dict()[key]) for key, value in state.items() if not key.startswith("fc."))
+    assert not any(key.startswith("layer4.") for key in state) and start.endswith("fc.weight ~ N(0, 0.02)")
+
+
 def test_a_sum_gives_its_trained_half_to_begin_with(tmp_path: Path) -> None:
     whole = EfficientNetStatistics()
     torch.save(whole.state_dict(), tmp_path / "sum.pth")

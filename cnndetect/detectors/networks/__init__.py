@@ -18,24 +18,12 @@ from torch.overrides import TorchFunctionMode
 from cnndetect.detectors.networks.efficientnet import EfficientNetLite0, EfficientNetStatistics
 from cnndetect.detectors.networks.frequency import FrequencyResNet18, FrequencyResNet50, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
-from cnndetect.detectors.networks.residual import BasicBlock, ResidualNetwork
-from cnndetect.detectors.networks.resnet import resnet50_one_logit
+from cnndetect.detectors.networks.resnet import NARROW, OneLogitResNet18, ShortResNet18, resnet50_one_logit
 from cnndetect.detectors.networks.resnext import TunedResNeXt101
 from cnndetect.detectors.networks.spectrum import SpectrumResNet34
 from cnndetect.errors import lookup
 
 DEFAULT_NETWORK = "resnet50"
-
-
-class OneLogitResNet18(ResidualNetwork):
-    """ResNet-18 with one logit: [N, 3, H, W] -> [N]."""
-
-    def __init__(self, width: int = 64, first: tuple[int, int] = (7, 2)) -> None:
-        super().__init__(BasicBlock, [2, 2, 2, 2], width=width, first=first)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] -> [N]."""
-        return super().forward(images).squeeze(1)
 
 
 class Tiny(nn.Module):
@@ -66,10 +54,8 @@ class Architecture:
 NETWORKS: dict[str, Architecture] = {
     "resnet50": Architecture(resnet50_one_logit, "ResNet-50 v1.5, one logit"),
     "resnet18": Architecture(OneLogitResNet18, "ResNet-18, one logit"),
-    "resnet18-narrow": Architecture(functools.partial(OneLogitResNet18, 32), "ResNet-18 of half the width, one logit"),
-    "resnet18-fine": Architecture(
-        functools.partial(OneLogitResNet18, 32, (3, 1)), "ResNet-18 of half the width, first convolution 3x3 at stride 1, one logit"
-    ),
+    "resnet18-narrow": Architecture(functools.partial(OneLogitResNet18, NARROW), "ResNet-18 of half the width, one logit"),
+    "resnet18-short": Architecture(ShortResNet18, "ResNet-18 of half the width, cut after its third stage, one logit"),
     "resnet18-ce": Architecture(TwoClassResNet18, "ResNet-18, classes (real, fake), their difference"),
     "resnet18-frequency": Architecture(
         FrequencyResNet18,

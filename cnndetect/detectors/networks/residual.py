@@ -59,7 +59,7 @@ class ResidualNetwork(nn.Module):
     """Four stages of blocks, mean over the positions, one linear layer: [N, 3, H, W] -> [N, outputs].
 
     blocks: of each stage.  groups, width_per_group: of the 3x3 convolutions, 32 and 8 for ResNeXt-101 32x8d.
-    width: channels of the first stage, before its expansion.  first: kernel and stride of the first convolution.
+    width: channels of the first stage, before its expansion.
 
     >>> ResidualNetwork(BasicBlock, [2, 2, 2, 2], outputs=10).eval()(torch.zeros(1, 3, 64, 48)).shape
     torch.Size([1, 10])
@@ -74,11 +74,10 @@ class ResidualNetwork(nn.Module):
         groups: int = 1,
         width_per_group: int = 64,
         width: int = 64,
-        first: tuple[int, int] = (7, 2),
     ) -> None:
         super().__init__()
         self._channels, self._groups, self._width_per_group = width, groups, width_per_group
-        self.conv1 = _convolution(3, width, first[0], stride=first[1])
+        self.conv1 = _convolution(3, width, 7, stride=2)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
@@ -96,10 +95,13 @@ class ResidualNetwork(nn.Module):
         return self.fc(self.pooled(images))
 
     def pooled(self, images: Tensor) -> Tensor:
-        """Features of the pixels, averaged over the positions: [N, 3, H, W] -> [N, 512 or 2048]."""
+        """Features of the pixels, averaged over the positions: [N, 3, H, W] -> [N, C]."""
+        return torch.flatten(self.avgpool(self.maps(images)), 1)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """The last maps: [N, 3, H, W] -> [N, C, ceil(H / 32), ceil(W / 32)]."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return torch.flatten(self.avgpool(x), 1)
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
     def _stage(self, block: type[BasicBlock] | type[Bottleneck], width: int, count: int, *, stride: int) -> nn.Sequential:
         out = width * block.expansion
