@@ -2,12 +2,14 @@
 
     python benchmarks/campaigns/neighbours.py --train runs/train --results runs/neighbours --out benchmarks/campaigns/neighbours.json
 
-RESULTS holds what the bench wrote for each TRAIN/NAME/best.safetensors on mini and on public, and on public after JPEG 90.
+RESULTS holds what the bench wrote for each TRAIN/NAME/best.safetensors on mini and on public, and on public after JPEG 90. Rows of OUT that were
+not measured again stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import asdict
 from itertools import chain
@@ -40,7 +42,9 @@ def main() -> int:
     ]
     rows = [figures(found / run.name, **of_run(run)) for run in runs]
     rows += [figures(found / fusion_name(path), **of_fusion(path)) for path in sorted(options.train.glob("*" + FUSION_FILE))]
-    write_json(options.out, rows)
+    measured = {row["detector"] for row in rows}
+    earlier = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else []
+    write_json(options.out, sorted([*rows, *(row for row in earlier if row["detector"] not in measured)], key=lambda row: row["detector"]))
     return 0
 
 
@@ -48,7 +52,7 @@ def of_run(run: Path) -> dict:
     """What the record of a training says."""
     record = read_run(run)
     return {
-        "weights_sha256": record.weights_sha256, "seed": record.seed, "images_seen": record.images_seen,
+        "weights_sha256": record.weights_sha256, "seed": record.seed, "images_seen": record.best.get("images_seen", record.images_seen),
         "validation_auc": record.best.get("val_auc"),
     }  # fmt: skip
 

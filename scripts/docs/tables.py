@@ -195,6 +195,40 @@ def neighbours() -> str:
     return markdown(head, [cells(row) for row in rows])
 
 
+def development() -> str:
+    """AUC of detectors, and of sums of two, on the seven kinds of the development set."""
+    rows = json.loads((ROOT / "benchmarks" / "campaigns" / "development.json").read_text(encoding="utf-8"))["rows"]
+    kinds = list(rows[0]["auc"])
+    named = [" + ".join(f"{share:g} {name}" if share < 1 else name for name, share in row["shares"].items() if share) for row in rows]
+    cells = [[f"{100 * value:.1f}" for value in (row["mean_auc"], *row["auc"].values())] for row in rows]
+    return markdown(["AUC, %", "mean", *kinds], [[name, *values] for name, values in zip(named, cells, strict=True)])
+
+
+def in_use() -> str:
+    """Real pictures that the default calls fake, and how far its score moves when a photograph is sent on."""
+    stored = json.loads((ROOT / "benchmarks" / "campaigns" / "in_use.json").read_text(encoding="utf-8"))
+    default = default_detector()
+    rows = [row for row in stored["alarms"] if row["detector"] == default]
+    shown = markdown(
+        ["real pictures", "condition", "images", "called fake"],
+        [
+            [row["pictures"], row["degradation"], row["images"], percent(Interval(row["called_fake"], row["low"], row["high"])) + " %"]
+            for row in rows
+        ],
+    )
+    (sent,) = (row for row in stored["sent_on"] if row["detector"] == default)
+    deviation, width = ([f"{row[share]:.2f}" for share in ("median", "95 %")] for row in (sent["deviation"], sent["range"]))
+    most = sorted(sent["called"].items(), key=lambda one: -one[1])[:3]
+    called = ", ".join(f"{100 * share:.0f} % after {name}" for name, share in most)
+    ways = ", ".join(sent["deliveries"])
+    return (
+        f"{shown}\n\n{sent['photographs']} photographs sent on in {len(sent['deliveries'])} ways ({ways}): the standard deviation of the "
+        f"calibrated score is {deviation[0]} for the median photograph and at most {deviation[1]} for 95 % of them; the range {width[0]} "
+        f"and {width[1]}. Called fake: {100 * sent['called']['none']:.0f} % as they are, {called}, fewer after the others; "
+        f"{100 * sent['turned']:.0f} % change sides at least once."
+    )
+
+
 def _of(standing: Standing, family: str) -> float:
     return standing.runs[inputs().standings.families.index(family)].result.ap.value
 
@@ -218,5 +252,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "onnx": onnx,
     "probes": probes,
     "neighbours": neighbours,
+    "development": development,
+    "in-use": in_use,
     "default": default_facts,
 }

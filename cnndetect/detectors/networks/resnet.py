@@ -35,7 +35,7 @@ class ShortResNet18(ResidualNetwork):
 
     def __init__(self) -> None:
         super().__init__(BasicBlock, [2, 2, 2, 2], width=NARROW)
-        self.layer4 = nn.Identity()
+        self.layer4 = nn.Sequential()  # empty: the maps as they are
         self.fc = nn.Linear(4 * NARROW, 1)
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
