@@ -11,14 +11,13 @@ import click
 
 from cnndetect.cli import options as shared
 from cnndetect.errors import ProtocolError
-from cnndetect.zoo.resynthesis.config import ENCODERS
 
 _SETTINGS = (
     ("--start-px", int, 32, "size of the decoder's first map of 128 px: 8, 16, 32 or 64"),
     ("--width", int, 16, "feature maps at full size"),
     ("--widest", int, 96, "most feature maps of any level"),
     ("--encoder-width", int, 24, "feature maps of the encoder's first layer"),
-    ("--encoder", click.Choice(ENCODERS), "learned", "what drives the decoder: a trained encoder, the reduced image, or its Bayer mosaic"),
+    ("--encoder", str, "learned", "what drives the decoder: learned, reduced (the image made smaller) or mosaic (Bayer's of it)"),
     ("--slope", float, 0.2, "of leaky ReLU"),
     ("--first-kernel", int, 3, "of the decoder's first convolution, odd"),
     ("--fade", float, 1.0, "weight of the last level against the one below; 1: fully grown"),

@@ -184,24 +184,19 @@ def _of_run(weights: Path, digest: str) -> dict[str, Any]:
     if run is None:
         return {}
     try:
-        data = data_words(run.data)
+        data = [f"{split}: {_counted(facts['classes'])}" for split, facts in run.data.items()]
     except (KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{weights.with_name(RECORD)} does not count the images of its classes ({error!r}). Mend or move it.") from error
     return {
         "title": run.name,
         "network": run.arch,
         "architecture": NETWORKS[run.arch].words if run.arch in NETWORKS else run.arch,
-        "training_data": data,
+        "training_data": "; ".join(data),
         "recipe": run.recipe,
         "seed": run.seed,
         "initialisation": run.initialisation,
         "threshold_logit": run.threshold_logit,
     }
-
-
-def data_words(data: dict[str, Any]) -> str:
-    """How many images of which classes a run's ``data`` counts, split by split."""
-    return "; ".join(f"{split}: {_counted(facts['classes'])}" for split, facts in data.items())
 
 
 def _counted(classes: dict[str, dict[str, int]]) -> str:
