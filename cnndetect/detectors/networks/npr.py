@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,6 +17,7 @@ def neighbour_residual(images: Tensor) -> Tensor:
     Source: Tan et al. 2024, Rethinking the Up-Sampling Operations in CNN-based Generative Network for Generalizable
     Deepfake Detection.
 
+    >>> import torch
     >>> cells = torch.arange(4.0).view(1, 1, 2, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
     >>> float(neighbour_residual(cells).abs().max())
     0.0
@@ -35,6 +35,7 @@ class NeighbourResidualNetwork(ResidualNetwork):
 
     Every image that is even on both sides is taken as it is, whatever its size; large ones go in strips.
 
+    >>> import torch
     >>> NeighbourResidualNetwork().eval()(torch.zeros(2, 3, 33, 64)).shape
     torch.Size([2])
     """
@@ -47,15 +48,8 @@ class NeighbourResidualNetwork(ResidualNetwork):
         self.fc = nn.Linear(512, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        residual = neighbour_residual(images)
-        large = residual.shape[0] * residual.shape[2] * residual.shape[3] > strips.WHOLE_PIXELS
-        if large and not self.training and not torch.is_grad_enabled():
-            # A row after layer 2 sees fewer than 48 px to each side.
-            strip = max(strips.STRIP_PIXELS // min(residual.shape[2:]) // 16, 1) * 16
-            features = strips.in_strips(self._trunk, residual, stride=8, halo=48, strip=strip)
-        else:
-            features = self._trunk(residual)
-        return self._logits(features)
+        # A row after layer 2 sees fewer than 48 px to each side.
+        return self._logits(strips.in_strips_where_large(self, self._trunk, neighbour_residual(images), stride=8, halo=48))
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without strips, whatever the size."""

@@ -40,17 +40,15 @@ class ShortResNet18(ResidualNetwork):
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:
-        large = images.shape[0] * images.shape[2] * images.shape[3] > strips.WHOLE_PIXELS
-        if large and not self.training and not torch.is_grad_enabled():
-            # A place after layer 3 sees 105 px to each side.
-            strip = max(strips.STRIP_PIXELS // min(images.shape[2:]) // 16, 1) * 16
-            maps = strips.in_strips(self.maps, images, stride=16, halo=112, strip=strip)
-            return self.fc(maps.mean(dim=(2, 3))).squeeze(1)
-        return self.whole(images)
+        # A place after layer 3 sees 105 px to each side.
+        return self._logits(strips.in_strips_where_large(self, self.maps, images, stride=16, halo=112))
 
     def whole(self, images: Tensor) -> Tensor:
         """The same without strips, whatever the size."""
-        return super().forward(images).squeeze(1)
+        return self._logits(self.maps(images))
+
+    def _logits(self, maps: Tensor) -> Tensor:
+        return self.fc(maps.mean(dim=(2, 3))).squeeze(1)  # [N, 128, H/16, W/16] -> [N]
 
 
 class OneLogitResNet50(ResidualNetwork):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cnndetect.detectors.networks.residual import ResidualNetwork
 
@@ -63,6 +63,14 @@ def in_tiles(stage: Callable[[Tensor], Tensor], x: Tensor, *, stride: int, halo:
         )
 
     return in_strips(row_of_tiles, x, stride=stride, halo=halo, strip=tile, side=2)
+
+
+def in_strips_where_large(network: nn.Module, stage: Callable[[Tensor], Tensor], x: Tensor, *, stride: int, halo: int) -> Tensor:
+    """``stage(x)`` of a network, in strips where x is large and nothing is trained: batch statistics and gradients need an image whole."""
+    large = x.shape[0] * x.shape[2] * x.shape[3] > WHOLE_PIXELS
+    if not large or network.training or torch.is_grad_enabled():
+        return stage(x)
+    return in_strips(stage, x, stride=stride, halo=halo, strip=max(STRIP_PIXELS // min(x.shape[2:]) // 16, 1) * 16)
 
 
 def logits_in_strips(network: ResidualNetwork, images: Tensor, *, strip_pixels: int = STRIP_PIXELS) -> Tensor:
