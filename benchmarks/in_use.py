@@ -10,7 +10,6 @@ them whose mean luma is below 60 of 255. Screenshots are PNG files of 200 to 400
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -20,15 +19,14 @@ import numpy as np
 from PIL import Image
 from scipy.special import expit
 
-from cnndetect.analysis.alarms import false_alarms
+from cnndetect.analysis.alarms import alarms_of, false_alarms, scores_of_photographs
 from cnndetect.bench.stability import DELIVERIES
 from cnndetect.data.folders import evenly
 from cnndetect.detectors.base import Detector
 from cnndetect.detectors.registry import load
 from cnndetect.errors import DataError
-from cnndetect.files import write_json
-from cnndetect.paths import ALARMS
-from cnndetect.scoring.scores import read_scores
+from cnndetect.files import sha256_of, write_json
+from cnndetect.metrics.calibration import calibrate
 from cnndetect.zoo.resynthesis.crops import files_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,7 +77,7 @@ def screenshots(root: Path) -> list[Path]:
         with Image.open(file) as image:
             low, high = min(image.size), max(image.size)
         if SIDES_PX[0] <= low and high <= SIDES_PX[1]:
-            found.setdefault(hashlib.sha256(file.read_bytes()).hexdigest(), file)
+            found.setdefault(sha256_of(file), file)
     if not found:
         raise DataError(f"{root} has no PNG files of {SIDES_PX[0]} to {SIDES_PX[1]} px a side. Unpack a package of documentation there.")
     return evenly(list(found.values()), SCREENSHOTS, ends=True)
@@ -97,25 +95,18 @@ def linked(files: Iterable[Path], folder: Path) -> Path:
 
 def spread(detector: Detector, folder: Path, work: Path) -> dict:
     """Quantiles of the deviation and range of a photograph's calibrated score over deliveries; the share called fake under each, and turned."""
-    found = false_alarms(detector, [folder], degradations=("none", *DELIVERIES), results=work, progress=True)
-    assert detector.threshold_logit is not None
-    columns = []
-    for one in found:
-        (path,) = (
-            path
-            for path in (work / ALARMS / detector.name).glob(f"*.{one.degradation}.npz")
-            if len(read_scores(path).paths) == one.images and str(read_scores(path).paths[0]).startswith(folder.name)
-        )
-        columns.append(read_scores(path).at_worst().logits)
-    logits = np.stack(columns, axis=1)  # [photographs, deliveries]
-    scores = expit((logits - detector.threshold_logit) / (detector.temperature or 1.0))
+    found = scores_of_photographs(detector, [folder], degradations=("none", *DELIVERIES), results=work, progress=True)
+    threshold, temperature = detector.threshold_logit, detector.temperature
+    assert threshold is not None and temperature is not None
+    logits = np.stack([one.at_worst().logits for one in found], axis=1)  # [photographs, deliveries]
+    scores = expit(calibrate(logits, threshold=threshold, temperature=temperature))
     deviation, width = scores.std(axis=1), np.ptp(scores, axis=1)
-    called = logits > detector.threshold_logit
+    called = logits > threshold
     return {
         "detector": detector.name, "photographs": len(scores), "deliveries": list(DELIVERIES),
         "deviation": {name: float(np.quantile(deviation, share)) for name, share in (("median", 0.5), ("95 %", 0.95))},
         "range": {name: float(np.quantile(width, share)) for name, share in (("median", 0.5), ("95 %", 0.95))},
-        "called": {one.degradation: one.called_fake for one in found},
+        "called": {one.provenance.degradation: alarms_of(one, threshold=threshold).called_fake for one in found},
         "turned": float((called != called[:, :1]).any(axis=1).mean()),
     }  # fmt: skip
 

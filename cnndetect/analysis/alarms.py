@@ -75,19 +75,37 @@ def false_alarms(
     results: Path,
     progress: bool = False,
 ) -> list[Alarms]:
-    """Score photographs at native size, once for each degradation, and count what is called fake.
-
-    photos: folders of real photographs.  split: of numbered photographs (data/photos.py).  Scores are kept below
-    ``results`` and used again; an interrupted run goes on. Raises ProtocolError for a detector without a threshold.
-    """
+    """Score photographs with ``scores_of_photographs`` and count what is called fake. Raises ProtocolError for a detector without a threshold."""
     if detector.threshold_logit is None:
         raise ProtocolError(
             f"{detector.name} has no frozen threshold. Fit one on validation images: "
             "cnndetect detectors calibrate FILE --val DATA/val --write"
         )
+    found = scores_of_photographs(
+        detector, photos, degradations=degradations, split=split, limit=limit, seed=seed, results=results, progress=progress
+    )
+    return [alarms_of(scores, threshold=detector.threshold_logit) for scores in found]
+
+
+def scores_of_photographs(
+    detector: Detector,
+    photos: Sequence[str | Path],
+    *,
+    degradations: Sequence[str],
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    results: Path,
+    progress: bool = False,
+) -> list[Scores]:
+    """Scores of photographs at native size, once for each degradation.
+
+    photos: folders of real photographs.  split: of numbered photographs (data/photos.py).  Scores are kept below
+    ``results`` and used again; an interrupted run goes on.
+    """
     samples = _samples(photos, split, limit)
     digest = fingerprint(samples)
-    counted = []
+    found = []
     for degradation in degradations:
         provenance = Provenance(
             detector=detector.name, identity=detector.identity, fingerprint=digest, protocol="nocrop", degradation=degradation, seed=seed
@@ -103,8 +121,8 @@ def false_alarms(
             journal.unlink(missing_ok=True)
         for name, reason in zip(scores.paths[scores.failed], scores.errors[scores.failed], strict=True):
             print(f"{name}: {reason}", file=sys.stderr)
-        counted.append(alarms_of(scores, threshold=detector.threshold_logit))
-    return counted
+        found.append(scores)
+    return found
 
 
 def as_text(rows: Sequence[Alarms]) -> str:
