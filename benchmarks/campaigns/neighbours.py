@@ -18,21 +18,18 @@ from pathlib import Path
 import numpy as np
 
 from cnndetect.bench.results import read_result
-from cnndetect.detectors.fusion import read_fusion
 from cnndetect.detectors.run_record import read_run
 from cnndetect.errors import DataError
-from cnndetect.files import sha256_of, write_json
+from cnndetect.files import write_json
 from cnndetect.metrics.intervals import jackknife
 from cnndetect.paths import RESULTS
 from cnndetect.scoring.scores import read_scores
-
-FUSION_FILE = ".fusion.json"
 
 
 def main() -> int:
     """Read, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True, help="folder of the runs, and of NAME.fusion.json")
+    parser.add_argument("--train", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -41,7 +38,6 @@ def main() -> int:
         folder for folder in sorted(options.train.iterdir()) if (found / folder.name).is_dir() and (folder / "best.safetensors").exists()
     ]
     rows = [figures(found / run.name, **of_run(run)) for run in runs]
-    rows += [figures(found / fusion_name(path), **of_fusion(path)) for path in sorted(options.train.glob("*" + FUSION_FILE))]
     measured = {row["detector"] for row in rows}
     earlier = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else []
     write_json(options.out, sorted([*rows, *(row for row in earlier if row["detector"] not in measured)], key=lambda row: row["detector"]))
@@ -57,19 +53,8 @@ def of_run(run: Path) -> dict:
     }  # fmt: skip
 
 
-def of_fusion(path: Path) -> dict:
-    """What the file of a sum says."""
-    members = {Path(member.detector).parent.name: member.weight for member in read_fusion(path).members}
-    return {"weights_sha256": sha256_of(path), "members": members}
-
-
-def fusion_name(path: Path) -> str:
-    """What the bench calls it."""
-    return path.name.removesuffix(FUSION_FILE)
-
-
 def figures(found: Path, *, weights_sha256: str | None, **known: object) -> dict:
-    """One row. Raises DataError where a stored result is of other weights; what was not measured is None."""
+    """One row. Raises DataError where a stored result is of other weights."""
     sets = {
         "mini": sorted(found.glob("*.nocrop.json")),
         "public": sorted((found / "public").glob("*.nocrop.json")),
@@ -80,11 +65,11 @@ def figures(found: Path, *, weights_sha256: str | None, **known: object) -> dict
         if result.provenance.weights_sha256 != weights_sha256:
             raise DataError(f"{path} is of other weights than the run. Run the bench again.")
 
-    def macro(name: str) -> dict | None:
-        return asdict(jackknife([read_scores(path.with_suffix(".npz")).at_worst() for path in sets[name]]).macro) if sets[name] else None
+    def macro(name: str) -> dict:
+        return asdict(jackknife([read_scores(path.with_suffix(".npz")).at_worst() for path in sets[name]]).macro)
 
-    def auc(name: str) -> float | None:
-        return float(np.mean([result.metrics.auc.value for result in results[name]])) if results[name] else None
+    def auc(name: str) -> float:
+        return float(np.mean([result.metrics.auc.value for result in results[name]]))
 
     return {
         "detector": found.name, "weights_sha256": weights_sha256, **known, "mini_ap": macro("mini"), "public_ap": macro("public"),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from blocks import default_detector
@@ -176,28 +177,25 @@ def onnx() -> str:
 def probes() -> str:
     """AUC of probes by what they were trained on."""
     campaign = SourceFileLoader("clip_ablation", str(ROOT / "scripts" / "campaigns" / "clip_ablation")).load_module()
-    return campaign.table(json.loads((ROOT / "benchmarks" / "campaigns" / "probes.json").read_text(encoding="utf-8")))
+    return campaign.table(_campaign("probes"))
 
 
 def neighbours() -> str:
     """What other networks reach after minutes of training on pairs of ProGAN decoders; none of them ships."""
-    rows = json.loads((ROOT / "benchmarks" / "campaigns" / "neighbours.json").read_text(encoding="utf-8"))
+    rows = _campaign("neighbours")
     head = ["run", "images seen", "validation AUC", "macro AP on mini", "macro AP on public", "mean AUC on public", "after JPEG 90"]
 
     def cells(row: dict) -> list[str]:
-        seen = f"{row['images_seen']:,}" if "images_seen" in row else "sum of " + ", ".join(row["members"])
-        macros = [percent(Interval(**row[key])) if row[key] else "-" for key in ("mini_ap", "public_ap")]
-        shares = [
-            "-" if row.get(key) is None else f"{100 * row[key]:.1f}" for key in ("validation_auc", "public_auc", "public_auc_jpeg_90")
-        ]
-        return [row["detector"], seen, shares[0], *macros, *shares[1:]]
+        macros = [percent(Interval(**row[key])) for key in ("mini_ap", "public_ap")]
+        shares = ["-" if row[key] is None else f"{100 * row[key]:.1f}" for key in ("validation_auc", "public_auc", "public_auc_jpeg_90")]
+        return [row["detector"], f"{row['images_seen']:,}", shares[0], *macros, *shares[1:]]
 
     return markdown(head, [cells(row) for row in rows])
 
 
 def development() -> str:
     """AUC of detectors, and of sums of two, on the seven kinds of the development set."""
-    rows = json.loads((ROOT / "benchmarks" / "campaigns" / "development.json").read_text(encoding="utf-8"))["rows"]
+    rows = _campaign("development")["rows"]
     kinds = list(rows[0]["auc"])
     named = [" + ".join(f"{share:g} {name}" if share < 1 else name for name, share in row["shares"].items() if share) for row in rows]
     cells = [[f"{100 * value:.1f}" for value in (row["mean_auc"], *row["auc"].values())] for row in rows]
@@ -206,7 +204,7 @@ def development() -> str:
 
 def in_use() -> str:
     """Real pictures that the default calls fake, and how far its score moves when a photograph is sent on."""
-    stored = json.loads((ROOT / "benchmarks" / "campaigns" / "in_use.json").read_text(encoding="utf-8"))
+    stored = _campaign("in_use")
     default = default_detector()
     rows = [row for row in stored["alarms"] if row["detector"] == default]
     shown = markdown(
@@ -227,6 +225,11 @@ def in_use() -> str:
         f"and {width[1]}. Called fake: {100 * sent['called']['none']:.0f} % as they are, {called}, fewer after the others; "
         f"{100 * sent['turned']:.0f} % change sides at least once."
     )
+
+
+def _campaign(name: str) -> Any:
+    """What a script wrote to benchmarks/campaigns."""
+    return json.loads((ROOT / "benchmarks" / "campaigns" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _of(standing: Standing, family: str) -> float:
