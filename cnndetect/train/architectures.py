@@ -76,8 +76,7 @@ def _load(network: nn.Module, state: dict[str, torch.Tensor], *, source: str) ->
     off (its ``cut`` names) is passed over.
     """
     own = network.state_dict()
-    cut = getattr(network, "cut", ())
-    state = {key: value for key, value in state.items() if not key.startswith(cut)} if cut else state
+    state = {key: value for key, value in state.items() if not key.startswith(getattr(network, "cut", ()))}
     fresh = getattr(network, "fresh", ())
     added = {key: value for key, value in own.items() if key.startswith(fresh) and key not in state} if fresh else {}
     state = {**state, **added}
