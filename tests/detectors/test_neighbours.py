@@ -17,14 +17,25 @@ from cnndetect.detectors.networks import NETWORKS, architecture_of, build, resne
 from cnndetect.detectors.networks.frequency import FrequencyResNet18, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork, neighbour_residual
 from cnndetect.detectors.networks.resnext import TunedResNeXt101, equalize, in_class_order, prepare_299
-from cnndetect.detectors.networks.spectrum import log_spectrum
+from cnndetect.detectors.networks.spectrum import averaged_log_spectrum, log_spectrum
 from cnndetect.detectors.records import registered
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.fitting.release import pack_weights
 from cnndetect.transforms.augment import AugmentConfig, augment, draw, jitter
 from cnndetect.transforms.preprocess import normalize, prepare
 
-SMALL = ["npr", "resnet18", "resnet18-narrow", "resnet18-short", "resnet18-ce", "resnet18-frequency", "spectrum", "tiny"]
+SMALL = [
+    "npr",
+    "resnet18",
+    "resnet18-narrow",
+    "resnet18-short",
+    "resnet18-ce",
+    "resnet18-frequency",
+    "spectrum",
+    "spectrum-narrow",
+    "spectrum-short",
+    "tiny",
+]
 
 
 def _noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -83,6 +94,30 @@ def test_up_sampling_leaves_copies_of_the_spectrum() -> None:
     stuffed[:, :, ::2, ::2] = small
     found = log_spectrum(stuffed)
     torch.testing.assert_close(found, found.roll((32, 32), dims=(2, 3)), atol=1e-3, rtol=0)
+
+
+def test_an_averaged_spectrum_is_the_mean_power_of_its_windows() -> None:
+    x = _noise(1, 3, 128, 64)
+    window = np.outer(np.hanning(65)[:-1], np.hanning(65)[:-1])
+    power = np.mean(
+        [np.abs(np.fft.fftshift(np.fft.fft2(x[0, 1, y : y + 64].numpy() * window, norm="ortho"))) ** 2 for y in (0, 32, 64)], axis=0
+    )
+    magnitude = np.log(np.sqrt(power) + 1e-3)
+    low, high = np.quantile(magnitude, (0.05, 0.95), method="nearest")
+    np.testing.assert_allclose(averaged_log_spectrum(x)[0, 1], np.clip(2 * (magnitude - low) / (high - low) - 1, -1, 1), atol=2e-2)
+    # A side below that of a window is one window.
+    assert averaged_log_spectrum(_noise(1, 3, 40, 90)).shape == (1, 3, 40, 64)
+
+
+@pytest.mark.parametrize("name", ["spectrum-narrow", "spectrum-short"])
+def test_a_detector_of_averaged_spectra_takes_a_large_image_in_squares(name: str) -> None:
+    network = build(name).eval()
+    image = _noise(2, 3, 256, 200)
+    with torch.no_grad():
+        squares = [network(image[:, :, y : y + 128, x : x + 128]) for y in (0, 128) for x in (0, 72)]
+        torch.testing.assert_close(network(image), torch.stack(squares).mean(dim=0), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network.heat(image).flatten(1), torch.stack(squares, dim=1), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network(image[:, :, :128, :128].repeat(1, 1, 1, 6)), squares[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [TwoClassResNet18, FrequencyResNet18])

@@ -20,7 +20,7 @@ from cnndetect.detectors.networks.frequency import FrequencyResNet18, FrequencyR
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
 from cnndetect.detectors.networks.resnet import NARROW, OneLogitResNet18, ShortResNet18, resnet50_one_logit
 from cnndetect.detectors.networks.resnext import TunedResNeXt101
-from cnndetect.detectors.networks.spectrum import SpectrumResNet34
+from cnndetect.detectors.networks.spectrum import ShortSpectrumResNet18, SpectrumResNet18, SpectrumResNet34
 from cnndetect.errors import lookup
 
 DEFAULT_NETWORK = "resnet50"
@@ -51,6 +51,8 @@ class Architecture:
     transform: str = "none"  # what it does to the normalised image before its first layer
 
 
+_AVERAGED = "log-spectrum of each channel of a square, mean power of windows of 64 px, 5 % clipped at each end, stretched to [-1, 1]"
+
 NETWORKS: dict[str, Architecture] = {
     "resnet50": Architecture(resnet50_one_logit, "ResNet-50 v1.5, one logit"),
     "resnet18": Architecture(OneLogitResNet18, "ResNet-18, one logit"),
@@ -73,6 +75,14 @@ NETWORKS: dict[str, Architecture] = {
     ),
     "spectrum": Architecture(
         SpectrumResNet34, "ResNet-34, one logit", "log-spectrum of each channel, 5 % clipped at each end, stretched to [-1, 1]"
+    ),
+    "spectrum-narrow": Architecture(
+        SpectrumResNet18, "ResNet-18 of a quarter of the width without pooling at its start, mean over squares of 128 px, one logit", _AVERAGED
+    ),
+    "spectrum-short": Architecture(
+        ShortSpectrumResNet18,
+        "ResNet-18 of a quarter of the width without pooling at its start, cut after its third stage, mean over squares of 128 px, one logit",
+        _AVERAGED,
     ),
     "resnext101": Architecture(
         TunedResNeXt101, "ResNeXt-101 32x8d, classes (generated, groundtruth), their difference",
