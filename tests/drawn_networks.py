@@ -26,7 +26,8 @@ def tame(network: nn.Module) -> nn.Module:
 def detector(name: str) -> Detector:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = Fusion([build("npr"), build("tiny")], [0.7, -1.3], 0.4) if name == "fusion" else build(name)
+        members = {"fusion": ("npr", "tiny"), "fusion-spectrum": ("npr", "spectrum-short")}.get(name)
+        network = Fusion(list(map(build, members)), [0.7, -1.3], 0.4) if members else build(name)
     return Detector(name, tame(network), weights_sha256="ab" * 32, threshold_logit=0.3, temperature=2.0)
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cnndetect.detectors.base import Detector
+from cnndetect.detectors.fusion import has_heat
 from cnndetect.detectors.registry import DetectorLike, load
 from cnndetect.errors import DataError, ProtocolError, lookup
 from cnndetect.files import write_whole
@@ -122,7 +123,7 @@ def class_activation(detector: Detector, array: np.ndarray) -> Explanation | Non
     array: uint8 [H, W, 3].  A network with a method ``heat`` is asked. Of others the last pooling to 1x1 is watched, and so is the last
     linear layer; the map is features [C, h, w] times weights [C] plus bias. It is returned only if its mean is the logit.
     """
-    if hasattr(detector.network, "heat"):
+    if has_heat(detector.network):
         return _own_heat(detector, array)
     ends = _ends(detector.network)
     if ends is None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from cnndetect.backends.memory import give_back, keep_few_kernels
 from cnndetect.backends.ranges import Ranges, stored_ranges
 from cnndetect.detectors.base import KEPT, Detector, Engine
+from cnndetect.detectors.fusion import Fusion
 from cnndetect.detectors.networks.strips import WHOLE_PIXELS
 from cnndetect.errors import ProtocolError, lookup
 from cnndetect.files import versions
@@ -157,6 +158,8 @@ def _built(network: nn.Module, backend: str, precision: str, ranges: Ranges | No
         from cnndetect.backends.torch_engines import autocast
 
         return autocast(network)
+    if isinstance(network, Fusion):
+        return _member_by_member(network, backend, precision, ranges)
     from cnndetect.backends.onnx_graph import as_levels, to_onnx
 
     # OpenVINO computes in bfloat16 what it does not compute in int8: grey levels survive that, normalised ones do not.
@@ -171,6 +174,21 @@ def _built(network: nn.Module, backend: str, precision: str, ranges: Ranges | No
 
         run = onnxruntime_engine(model)
     return (lambda images: run(as_levels(images))) if levels else run
+
+
+def _member_by_member(network: Fusion, backend: str, precision: str, ranges: Ranges | None) -> Run:
+    """An engine for every member that has a form outside torch; torch computes the others. Raises ProtocolError where none has."""
+    from cnndetect.backends.tracing import has_form
+
+    outside = [has_form(one) for one in network.networks]
+    if not any(outside):
+        raise ProtocolError(f"No member of this sum has a form in {backend} here. Use --backend torch.")
+    runs: list[Run] = []
+    for index, one in enumerate(network.networks):
+        prefix = f"{index}."
+        own = ranges and {name.removeprefix(prefix): pair for name, pair in ranges.items() if name.startswith(prefix)}
+        runs.append(_built(one, backend, precision, own) if outside[index] else one)
+    return lambda images: network.fused([run(images).reshape(len(images)) for run in runs]).float()
 
 
 def probe() -> Tensor:

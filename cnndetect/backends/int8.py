@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from cnndetect.backends.ranges import RangesRecord
-from cnndetect.backends.tracing import folded, members, trace, traced
+from cnndetect.backends.tracing import folded, has_form, members, trace, traced
 from cnndetect.data.folders import evenly
 from cnndetect.data.photos import split_files
 from cnndetect.data.test_only import refuse_test_images
@@ -66,7 +66,8 @@ def activation_ranges(
 
     images: normalised float32 [3, H, W] of any size.
     """
-    recorders = {prefix: _Recorder(fx.GraphModule(one, traced(one)), _rounded(one, every_layer)) for prefix, one in members(network)}
+    parts = dict(members(network))
+    recorders = {prefix: _recorder(one, every_layer) for prefix, one in parts.items() if len(parts) == 1 or has_form(one)}
     with torch.inference_mode():
         for image in images:
             for recorder in recorders.values():
@@ -77,6 +78,10 @@ def activation_ranges(
             low, high = np.array(pairs).T  # [images] each
             found[prefix + name] = (float(low.min()), float(high.max())) if bounds == "widest" else (float(low.mean()), float(high.mean()))
     return found
+
+
+def _recorder(network: nn.Module, every_layer: bool) -> _Recorder:
+    return _Recorder(fx.GraphModule(network, traced(network)), _rounded(network, every_layer))
 
 
 def _rounded(network: nn.Module, every_layer: bool) -> set[str]:

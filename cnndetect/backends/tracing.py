@@ -45,6 +45,15 @@ def trace(network: nn.Module) -> list[Step]:
         raise ProtocolError(f"{type(network).__name__} has no form outside torch here ({type(error).__name__}: {error}).") from error
 
 
+def has_form(network: nn.Module) -> bool:
+    """Whether a network consists of operations that are known here."""
+    try:
+        trace(network)
+    except ProtocolError:
+        return False
+    return True
+
+
 def traced(network: nn.Module) -> fx.Graph:
     """The torch.fx graph of a network. Raises ProtocolError where it cannot be traced."""
 

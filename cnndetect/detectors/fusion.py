@@ -6,6 +6,7 @@ what survives compression. Their logits are summed with the weights of a logisti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnndetect.detectors.networks import strips
 from cnndetect.errors import WeightsError
 from cnndetect.files import read_record, write_json
 
@@ -64,8 +66,30 @@ class Fusion(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.fused([network(images).reshape(len(images)) for network in self.networks])
 
+    def heat(self, images: Tensor) -> Tensor:
+        """What every place adds to the mean that is the logit: [N, 3, H, W] -> [N, h, w], the finest map of a member. All must have maps."""
+        maps = [network.heat(images).double() * weight for network, weight in zip(self.networks, self.weights, strict=True)]
+        size = max((tuple(one.shape[1:]) for one in maps), key=math.prod)
+        return sum((_enlarged(one, size) for one in maps), torch.full_like(maps[0][:, :1, :1], self.bias))
+
+    @property
+    def whole_pixels(self) -> int:
+        """An engine takes an image of no more pixels whole."""
+        return min(getattr(network, "whole_pixels", strips.WHOLE_PIXELS) for network in self.networks)
+
     def fused(self, logits: Sequence[Tensor]) -> Tensor:
         """Logits [N] of every member -> [N]."""
         # In double precision, so that large logits of opposite sign leave their difference.
         columns = torch.stack([one.double() for one in logits], dim=1)  # [N, M]
         return columns @ torch.tensor(self.weights, dtype=torch.float64, device=columns.device) + self.bias
+
+
+def has_heat(network: Any) -> bool:
+    """Whether a network can say what every place adds to its logit; a sum can where all of its members can."""
+    return all(map(has_heat, network.networks)) if isinstance(network, Fusion) else hasattr(network, "heat")
+
+
+def _enlarged(heat: Tensor, size: tuple[int, ...]) -> Tensor:
+    """A map [N, h, w] on a finer grid, with the same mean."""
+    finer = nn.functional.interpolate(heat[:, None], size, mode="nearest")[:, 0]
+    return finer + (heat.mean(dim=(1, 2)) - finer.mean(dim=(1, 2)))[:, None, None]

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from cnndetect.analysis.explain import class_activation, explain, occlusion, overlay, save_overlay
 from cnndetect.detectors.base import Detector
+from cnndetect.detectors.fusion import Fusion
+from cnndetect.detectors.networks import build
 from cnndetect.detectors.networks.resnet import OneLogitResNet50
 from cnndetect.errors import DataError, ImageError, ProtocolError, UnknownNameError
 from cnndetect.images import to_rgb_array
@@ -46,6 +48,18 @@ def corner(images: Tensor) -> Tensor:
 
 def picture(height: int = 64, width: int = 96) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(70, 100), (300, 211)])
+def test_the_map_of_a_sum_has_the_logit_as_its_mean(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    members = [build("efficientnet-lite0").eval(), build("spectrum-short").eval()]
+    detector = Detector("sum", Fusion(members, [0.7, -1.3], 0.4))
+    found = explain(picture(*size), detector=detector)
+    assert found.method == "cam" and found.heat.shape == tuple(-(-side // 16) for side in size)
+    assert found.logit == pytest.approx(score(picture(*size), detector=detector, return_logit=True), rel=1e-4)
+    # A member without a map leaves occlusion.
+    assert class_activation(Detector("sum", Fusion([members[0], build("tiny").eval()], [1.0, 1.0], 0.0)), picture()) is None
 
 
 def test_the_mean_of_a_class_activation_map_is_the_logit() -> None:
