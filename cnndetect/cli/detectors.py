@@ -251,19 +251,20 @@ def choose(
 @click.argument("members", nargs=-1, required=True, metavar="NAME|FILE...")
 @_val
 @click.option("--out", type=shared.FILE, required=True, metavar="FILE.json")
+@click.option("--equal", is_flag=True, help="no fit: every logit over its deviation weighs the same")
 @_degradations
 @shared.val_limit
 @_logits
 @shared.device
 def fuse(
-    members: tuple[str, ...], val: Path, out: Path, degradations: tuple[str, ...], limit: int | None, logits: Path | None,
+    members: tuple[str, ...], val: Path, out: Path, equal: bool, degradations: tuple[str, ...], limit: int | None, logits: Path | None,
     device: str | None,
 ) -> None:  # fmt: skip
     """Fit the weights of a sum of two or more detectors on validation images; the file written loads as a detector."""
     from cnndetect.fitting.release import fuse_detectors
 
     record = fuse_detectors(
-        members, val, out, degradations=degradations, max_images=limit, store=logits, device=device, progress=True
+        members, val, out, degradations=degradations, max_images=limit, store=logits, equal=equal, device=device, progress=True
     )  # fmt: skip
     shared.print_json(asdict(record))
 

@@ -34,16 +34,30 @@ def fit_weights(labels: Any, logits: Any) -> tuple[np.ndarray, float]:
     return fitted.coef_[0] / scale, float(fitted.intercept_[0])
 
 
-def fit_fusion(detectors: Sequence[tuple[str, str]], stored: Sequence[ValidationLogits]) -> FusionRecord:
+def equal_weights(logits: Any) -> tuple[np.ndarray, float]:
+    """Weights [M] of a mean of logits that are each divided by their deviation, and its bias, 0.  logits: [N, M].  Raises DataError.
+
+    >>> equal_weights([[-1.0, -4.0], [1.0, 4.0]])
+    (array([0.5  , 0.125]), 0.0)
+    """
+    columns = np.asarray(logits, dtype=np.float64)
+    scale = columns.std(axis=0)
+    if not np.isfinite(columns).all() or not scale.all():
+        raise DataError(f"Got logits {columns.shape} with deviations {scale}. Expected finite ones that are not constant.")
+    return 1 / (columns.shape[1] * scale), 0.0
+
+
+def fit_fusion(detectors: Sequence[tuple[str, str]], stored: Sequence[ValidationLogits], *, equal: bool = False) -> FusionRecord:
     """Fit on stored validation logits, one entry per detector; threshold and temperature come from the fused logits.
 
-    detectors: (name or file, SHA-256) of each.  Raises DataError where the logits are of different images.
+    detectors: (name or file, SHA-256) of each.  equal: ``equal_weights`` instead of ``fit_weights``.
+    Raises DataError where the logits are of different images.
     """
     origins = [{key: value for key, value in one.origin.items() if key not in ("detector", "identity")} for one in stored]
     if any(origin != origins[0] for origin in origins):
         raise DataError(f"The validation logits are of different images or conditions: {origins}. Score all members on the same folder.")
     labels, logits = stored[0].labels, np.stack([one.logits for one in stored], axis=1)  # [N, M]
-    weights, bias = fit_weights(labels, logits)
+    weights, bias = equal_weights(logits) if equal else fit_weights(labels, logits)
     frozen = fit_calibration(labels, logits @ weights + bias)
     members = tuple(Member(name, digest, float(weight)) for (name, digest), weight in zip(detectors, weights, strict=True))
     return FusionRecord(members, bias, frozen.threshold_logit, frozen.temperature, {**origins[0], "images": len(labels)})

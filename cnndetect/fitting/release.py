@@ -144,12 +144,14 @@ def fuse_detectors(
     degradations: Sequence[str] = ("none",),
     max_images: int | None = None,
     store: Path | None = None,
+    equal: bool = False,
     device: str | None = None,
     progress: bool = False,
 ) -> FusionRecord:
     """Score the members on the same validation images, fit their weights, write the JSON file that loads as a detector.
 
-    out: FILE.json; a file NAME.fusion.json has a record NAME.json beside it, as the bundled ones have.  Raises ProtocolError.
+    out: FILE.json; a file NAME.fusion.json has a record NAME.json beside it, as the bundled ones have.
+    equal: every logit over its deviation there weighs the same.  Raises ProtocolError.
     """
     out = Path(out)
     if len(members) < 2 or out.suffix != ".json":
@@ -161,7 +163,7 @@ def fuse_detectors(
             raise ProtocolError(f"{given} has no weights file. Expected registered detectors or weights files.")
         named.append((_relative(given, out), detector.weights_sha256))
         stored.append(_logits(detector, val, "nocrop", degradations, max_images, store, progress))
-    record = fit_fusion(named, stored)
+    record = fit_fusion(named, stored, equal=equal)
     record.save(out)
     if record_path(out) is not None:
         fields = {"threshold_logit": record.threshold_logit, "temperature": record.temperature, "fitted_on": record.fitted_on}

@@ -237,6 +237,10 @@ def test_a_fusion_is_fitted_on_stored_logits_and_loads_as_a_detector(
     stored = [read_validation(tmp_path / "kept" / f"{name}.nocrop.none.npz") for name in ("tiny", "npr")]
     again = fit_fusion([(member.detector, member.weights_sha256) for member in record.members], stored)
     assert again == record
+    assert fuse([*words, "--equal"]) == 0
+    deviations = [one.logits.std() for one in stored]
+    assert [member.weight for member in read_fusion(out).members] == pytest.approx([1 / (2 * deviation) for deviation in deviations])
+    assert read_fusion(out).bias == 0
 
     with pytest.raises(DataError, match="different images"):
         fit_fusion([("a", "1"), ("b", "2")], [stored[0], ValidationLogits(stored[1].labels, stored[1].logits, {"fingerprint": "x"})])
