@@ -16,6 +16,7 @@ from blocks import default_detector
 from torch import nn
 
 from cnndetect.backends.export import SIZES, export_onnx
+from cnndetect.backends.tracing import has_form, members
 from cnndetect.bench.reported import PAPER_SETS, read_reported
 from cnndetect.bench.standings import Standing, differences
 from cnndetect.bench.store import Run
@@ -166,12 +167,17 @@ def default_facts() -> str:
 
 def onnx() -> str:
     """What ``detectors export`` writes for each bundled detector, and how far its logits are from torch's."""
-    rows, sizes = [], ", ".join(f"{height} x {width}" for height, width in SIZES)
+    rows, without, sizes = [], [], ", ".join(f"{height} x {width}" for height, width in SIZES)
     with TemporaryDirectory() as folder:
         for name in registered():
-            made = export_onnx(load(name), Path(folder) / f"{name}.onnx")
+            detector = load(name)
+            if not all(has_form(part) for _, part in members(detector.network)):
+                without.append(f"`{name}`")
+                continue
+            made = export_onnx(detector, Path(folder) / f"{name}.onnx")
             rows.append([f"`{name}`", f"{made.bytes / 1e6:.1f}", f"{made.largest_difference:.0e}"])
-    return f"{markdown(['detector', 'ONNX, MB', 'largest difference of a logit'], rows)}\n\nTwo random images of each size: {sizes}."
+    none = f" No ONNX form, because of a Fourier transform: {_listed(without)}." if without else ""
+    return f"{markdown(['detector', 'ONNX, MB', 'largest difference of a logit'], rows)}\n\nTwo random images of each size: {sizes}.{none}"
 
 
 def probes() -> str:
@@ -193,9 +199,9 @@ def neighbours() -> str:
     return markdown(head, [cells(row) for row in rows])
 
 
-def development() -> str:
+def development(name: str = "development") -> str:
     """AUC of detectors, and of sums of two, on the seven kinds of the development set."""
-    rows = _campaign("development")["rows"]
+    rows = _campaign(name)["rows"]
     kinds = list(rows[0]["auc"])
     named = [" + ".join(f"{share:g} {name}" if share < 1 else name for name, share in row["shares"].items() if share) for row in rows]
     cells = [[f"{100 * value:.1f}" for value in (row["mean_auc"], *row["auc"].values())] for row in rows]
@@ -256,6 +262,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "probes": probes,
     "neighbours": neighbours,
     "development": development,
+    "development-spectra": lambda: development("development-spectra"),
     "in-use": in_use,
     "default": default_facts,
 }
