@@ -61,7 +61,8 @@ class Fusion(nn.Module):
 
     def __init__(self, networks: Sequence[Any], weights: Sequence[float], bias: float) -> None:
         super().__init__()
-        self.networks, self.weights, self.bias = nn.ModuleList(networks), tuple(weights), bias
+        self.networks: Any = nn.ModuleList(networks)
+        self.weights, self.bias = tuple(weights), bias
 
     def forward(self, images: Tensor) -> Tensor:
         return self.fused([network(images).reshape(len(images)) for network in self.networks])

@@ -80,7 +80,7 @@ class ResidualNetwork(nn.Module):
         self.conv1 = _convolution(3, width, 7, stride=2)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.maxpool: nn.Module = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         self.layer1 = self._stage(block, width, blocks[0], stride=1)
         self.layer2 = self._stage(block, 2 * width, blocks[1], stride=2)
         self.layer3 = self._stage(block, 4 * width, blocks[2], stride=2)
