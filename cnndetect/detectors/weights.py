@@ -17,7 +17,7 @@ from cnndetect.files import sha256_of
 from cnndetect.paths import weights_root
 
 # The detector that score() and the bench use when none is named.
-DEFAULT_DETECTOR = "effnet-progan"
+DEFAULT_DETECTOR = "fusion-progan"
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
