@@ -103,7 +103,10 @@ class SpectrumResNet18(ResidualNetwork):
         """The logit of every square: [N, 3, H, W] -> [N, ceil(H / 128), ceil(W / 128)]."""
         rows, columns = (_starts(length, SQUARE_PX, SQUARE_PX) for length in images.shape[2:])
         squares = torch.stack([images[:, :, y : y + SQUARE_PX, x : x + SQUARE_PX] for y in rows for x in columns], dim=1)  # [N, S, 3, h, w]
-        logits = [super(SpectrumResNet18, self).forward(averaged_log_spectrum(some)) for some in squares.flatten(0, 1).split(_SQUARES)]
+        squares = squares.flatten(0, 1)
+        # Batch statistics are those of the whole batch.
+        together = len(squares) if self.training else _SQUARES
+        logits = [super(SpectrumResNet18, self).forward(averaged_log_spectrum(some)) for some in squares.split(together)]
         return torch.cat(logits).view(len(images), len(rows), len(columns))
 
 
