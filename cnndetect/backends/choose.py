@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from cnndetect.backends.memory import give_back, keep_few_kernels
 from cnndetect.backends.ranges import Ranges, stored_ranges
 from cnndetect.detectors.base import KEPT, Detector, Engine
+from cnndetect.detectors.calibration import Calibrated
 from cnndetect.detectors.fusion import Fusion
 from cnndetect.detectors.networks.strips import WHOLE_PIXELS
 from cnndetect.errors import ProtocolError, lookup
 from cnndetect.files import versions
 from cnndetect.kept import kept_record
+from cnndetect.metrics.calibration import calibrate
 from cnndetect.transforms.preprocess import to_tensor
 
 # The largest difference from a logit of torch that counts as none.
@@ -158,6 +160,9 @@ def _built(network: nn.Module, backend: str, precision: str, ranges: Ranges | No
         from cnndetect.backends.torch_engines import autocast
 
         return autocast(network)
+    if isinstance(network, Calibrated):
+        inner = _built(network.network, backend, precision, ranges)
+        return lambda images: calibrate(inner(images), threshold=network.threshold, temperature=network.temperature)
     if isinstance(network, Fusion):
         return _member_by_member(network, backend, precision, ranges)
     from cnndetect.backends.onnx_graph import as_levels, to_onnx
@@ -180,14 +185,19 @@ def _member_by_member(network: Fusion, backend: str, precision: str, ranges: Ran
     """An engine for every member that has a form outside torch; torch computes the others. Raises ProtocolError where none has."""
     from cnndetect.backends.tracing import has_form
 
-    outside = [has_form(one) for one in network.networks]
-    if not any(outside):
-        raise ProtocolError(f"No member of this sum has a form in {backend} here. Use --backend torch.")
-    runs: list[Run] = []
-    for index, one in enumerate(network.networks):
+    def built_or_torch(index: int, one: nn.Module) -> Run:
         prefix = f"{index}."
         own = ranges and {name.removeprefix(prefix): pair for name, pair in ranges.items() if name.startswith(prefix)}
-        runs.append(_built(one, backend, precision, own) if outside[index] else one)
+        try:
+            return _built(one, backend, precision, own)
+        except ProtocolError:
+            if has_form(one):
+                raise
+            return one
+
+    runs = [built_or_torch(index, one) for index, one in enumerate(network.networks)]
+    if all(run is one for run, one in zip(runs, network.networks, strict=True)):
+        raise ProtocolError(f"No member of this sum has a form in {backend} here. Use --backend torch.")
     return lambda images: network.fused([run(images).reshape(len(images)) for run in runs]).float()
 
 

@@ -94,8 +94,9 @@ def test_ranges_matter_to_int8_alone(backend: str) -> None:
     assert (fast.logits(images) - reference.logits(images)).abs().max() <= EXACT
 
 
-def test_a_calibrated_detector_keeps_its_engine() -> None:
-    images, plain = photo(2, 33, 40), detector("tiny")
+@pytest.mark.parametrize("name", ["tiny", "fusion-spectrum"])
+def test_a_calibrated_detector_keeps_its_engine(name: str) -> None:
+    images, plain = photo(2, 33, 40), detector(name)
     expected = calibrated(plain).logits(images)
     for fast in (calibrated(accelerated(plain)), accelerated(calibrated(plain))):
         torch.testing.assert_close(fast.logits(images), expected, atol=1e-5, rtol=1e-5)
