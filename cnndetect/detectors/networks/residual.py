@@ -91,6 +91,13 @@ class ResidualNetwork(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def cut_fourth_stage(self) -> None:
+        """End after the third stage, with a fresh logit. ``cut`` holds the names of a whole state that then have no place."""
+        self.layer4 = nn.Sequential()  # empty: the maps as they are
+        self.fc = nn.Linear(self.fc.in_features // 2, 1)
+        nn.init.normal_(self.fc.weight, 0.0, 0.02)
+        self.cut = ("layer4.",)
+
     def forward(self, images: Tensor) -> Tensor:
         return self.fc(self.pooled(images))
 

@@ -30,14 +30,9 @@ class ShortResNet18(ResidualNetwork):
     torch.Size([2])
     """
 
-    # Names of the state of the whole network that this one has no place for.
-    cut = ("layer4.",)
-
     def __init__(self) -> None:
         super().__init__(BasicBlock, [2, 2, 2, 2], width=NARROW)
-        self.layer4 = nn.Sequential()  # empty: the maps as they are
-        self.fc = nn.Linear(4 * NARROW, 1)
-        nn.init.normal_(self.fc.weight, 0.0, 0.02)
+        self.cut_fourth_stage()
 
     def forward(self, images: Tensor) -> Tensor:
         # A place after layer 3 sees 105 px to each side.

@@ -117,14 +117,9 @@ class ShortSpectrumResNet18(SpectrumResNet18):
     torch.Size([2])
     """
 
-    # Names of the state of the whole network that this one has no place for.
-    cut = ("layer4.",)
-
     def __init__(self) -> None:
         super().__init__()
-        self.layer4 = nn.Sequential()  # empty: the maps as they are
-        self.fc = nn.Linear(4 * NARROW, 1)
-        nn.init.normal_(self.fc.weight, 0.0, 0.02)
+        self.cut_fourth_stage()
 
 
 def _starts(length: int, size: int, step: int) -> list[int]:
