@@ -40,11 +40,11 @@ def export_onnx(detector: Detector, path: str | Path) -> Exported:
     True
     """
     from cnndetect.backends.onnx_graph import to_onnx
-    from cnndetect.backends.tracing import has_form, members
+    from cnndetect.backends.tracing import formless
 
     if not isinstance(detector.network, nn.Module):
         raise ProtocolError(f"Detector {detector.name} is not a torch module. Expected one of list_detectors(), or a weights file.")
-    without = [type(part).__name__ for _, part in members(detector.network) if not has_form(part)]
+    without = formless(detector.network)
     if without:
         raise ProtocolError(
             f"{detector.name} has no ONNX form here, because of {', '.join(without)}. Expected a detector without a Fourier transform, such as "

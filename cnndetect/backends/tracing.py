@@ -54,6 +54,11 @@ def has_form(network: nn.Module) -> bool:
     return True
 
 
+def formless(network: nn.Module) -> list[str]:
+    """Types of the networks that a network sums or calibrates and that have no form outside torch."""
+    return [type(one).__name__ for _, one in members(network) if not has_form(one)]
+
+
 def traced(network: nn.Module) -> fx.Graph:
     """The torch.fx graph of a network. Raises ProtocolError where it cannot be traced."""
 

@@ -1,7 +1,8 @@
 """A weighted sum of the logits of several detectors, its weights fitted on validation logits and kept in a small JSON file.
 
 A residual-domain detector sees the traces of up-sampling and little else; one trained with blur and JPEG loses them and keeps
-what survives compression. Their logits are summed with the weights of a logistic regression on ProGAN validation images.
+what survives compression. Their logits are summed: with the weights of a logistic regression on validation images, or each over its
+deviation there, as in the default.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from blocks import default_detector
 from torch import nn
 
 from cnndetect.backends.export import SIZES, export_onnx
-from cnndetect.backends.tracing import has_form, members
+from cnndetect.backends.tracing import formless
 from cnndetect.bench.reported import PAPER_SETS, read_reported
 from cnndetect.bench.standings import Standing, differences
 from cnndetect.bench.store import Run
@@ -171,7 +171,7 @@ def onnx() -> str:
     with TemporaryDirectory() as folder:
         for name in registered():
             detector = load(name)
-            if not all(has_form(part) for _, part in members(detector.network)):
+            if formless(detector.network):
                 without.append(f"`{name}`")
                 continue
             made = export_onnx(detector, Path(folder) / f"{name}.onnx")
