@@ -112,14 +112,15 @@ def calibrate_weights(
     """Threshold and temperature of a detector from its validation images, and what they were fitted on.
 
     given: a registered name, or a weights file.  val: in the official layout.  write: freeze both in the record beside the
-    weights file, where loading finds them; where ``max_false_alarms`` is given, with the thresholds of the verdict.
+    weights file, where loading finds them; where ``max_false_alarms`` is given, with the thresholds of the verdict, and that share
+    holds under each degradation.
     store: a folder of logits to reuse.  The rest: see fit_calibration.
     """
     if write and not Path(given).is_file():
         raise ProtocolError(f"write got {str(given)!r}. Expected a weights file, whose record lies beside it.")
     detector = load(given, device=device)
     found = _logits(detector, val, protocol, degradations, max_images, store, progress)
-    fitted = fit_calibration(found.labels, found.logits, max_false_alarms=max_false_alarms)
+    fitted = fit_calibration(found.labels, found.logits, max_false_alarms=max_false_alarms, conditions=len(degradations))
     limit = {} if max_false_alarms is None else {"max_false_alarms": max_false_alarms}
     fitted_on = {**found.origin, "images": len(found.labels), **limit}
     if write:

@@ -44,11 +44,12 @@ def calibrate(logits: Any, *, threshold: float, temperature: float) -> Any:
     return (logits - threshold) / temperature
 
 
-def fit_calibration(labels: Any, logits: Any, *, max_false_alarms: float | None = None) -> Calibration:
+def fit_calibration(labels: Any, logits: Any, *, max_false_alarms: float | None = None, conditions: int = 1) -> Calibration:
     """Threshold first, then temperature. For validation data only.
 
     labels: [N] of 0/1.  logits: [N], finite.  max_false_alarms: share of reals that may be called fake at most; the threshold
-    of the best balanced accuracy is raised where it lets more pass.  Raises MetricError.
+    of the best balanced accuracy is raised where it lets more pass.  conditions: labels and logits are so many equal parts, one
+    after the other, such as untouched and JPEG 75, and the share holds in each of them.  Raises MetricError.
 
     >>> fit_calibration([0, 0, 1, 1], [-8.0, 2.0, -2.0, 8.0]).ece_after < 0.5
     True
@@ -56,7 +57,8 @@ def fit_calibration(labels: Any, logits: Any, *, max_false_alarms: float | None 
     y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
     threshold = fit_threshold(y, x)
     if max_false_alarms is not None:
-        threshold = max(threshold, _threshold_at(x[y == 0], max_false_alarms))
+        parts = zip(np.split(y, conditions), np.split(x, conditions), strict=True)
+        threshold = max(threshold, *(_threshold_at(some[of == 0], max_false_alarms) for of, some in parts))
     temperature = fit_temperature(y, x - threshold)
     after = calibrate(x, threshold=threshold, temperature=temperature)
     real, fake = accuracy_at(y, x, threshold)

@@ -51,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for seed, name in enumerate(("tiny", "npr")):
         torch.manual_seed(seed)
         network = build(name)
-        torch.nn.init.normal_(network.fc.weight, 0.0, 3.0)  # type: ignore[union-attr]
+        torch.nn.init.normal_(network.fc.weight, 0.0, 0.5)  # type: ignore[union-attr]
         save_file(network.state_dict(), folder / f"{name}.safetensors")
     return [folder / "tiny.safetensors", folder / "npr.safetensors"]
 
@@ -112,6 +112,16 @@ def test_false_alarms_are_kept_below_what_is_asked() -> None:
     assert fit_calibration(labels, logits, max_false_alarms=0.0).accuracy_real == 1.0
     with pytest.raises(ProtocolError, match="max_false_alarms got 1.5"):
         fit_calibration(labels, logits, max_false_alarms=1.5)
+
+
+def test_false_alarms_are_kept_below_what_is_asked_under_every_condition() -> None:
+    labels, logits = _drawn(2000, 1.0, 0.0)
+    shifts = (0.0, 1.0, -3.0)
+    both = np.concatenate([logits + shift for shift in shifts])
+    pooled = fit_calibration(np.tile(labels, 3), both, max_false_alarms=0.05).threshold_logit
+    kept = fit_calibration(np.tile(labels, 3), both, max_false_alarms=0.05, conditions=3).threshold_logit
+    shares = [[float((logits[labels == 0] + shift > threshold).mean()) for shift in shifts] for threshold in (pooled, kept)]
+    assert max(shares[0]) > 0.05 >= max(shares[1]) > 0.04
 
 
 def test_score_uses_the_frozen_numbers() -> None:
