@@ -2,8 +2,8 @@
 
     python benchmarks/campaigns/neighbours.py --train runs/train --results runs/neighbours --out benchmarks/campaigns/neighbours.json
 
-RESULTS holds what the bench wrote for each TRAIN/NAME/best.safetensors on mini and on public, and on public after JPEG 90. Rows of OUT that were
-not measured again stay.
+RESULTS holds what the bench wrote for each TRAIN/NAME/best.safetensors and TRAIN/NAME.fusion.json on mini and on public, and on public
+after JPEG 90. Rows of OUT that were not measured again stay.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from pathlib import Path
 import numpy as np
 
 from cnndetect.bench.results import read_result
+from cnndetect.detectors.fusion import read_fusion
 from cnndetect.detectors.run_record import read_run
 from cnndetect.errors import DataError
-from cnndetect.files import write_json
+from cnndetect.files import sha256_of, write_json
 from cnndetect.metrics.intervals import jackknife
 from cnndetect.paths import RESULTS
 from cnndetect.scoring.scores import read_scores
+
+FUSION_FILE = ".fusion.json"
 
 
 def main() -> int:
     """Read, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--train", type=Path, required=True, help="folder of the runs, and of NAME.fusion.json")
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -38,6 +41,8 @@ def main() -> int:
         folder for folder in sorted(options.train.iterdir()) if (found / folder.name).is_dir() and (folder / "best.safetensors").exists()
     ]
     rows = [figures(found / run.name, **of_run(run)) for run in runs]
+    sums = {path: found / path.name.removesuffix(FUSION_FILE) for path in sorted(options.train.glob("*" + FUSION_FILE))}
+    rows += [figures(folder, **of_fusion(path)) for path, folder in sums.items() if folder.is_dir()]
     measured = {row["detector"] for row in rows}
     earlier = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else []
     write_json(options.out, sorted([*rows, *(row for row in earlier if row["detector"] not in measured)], key=lambda row: row["detector"]))
@@ -51,6 +56,12 @@ def of_run(run: Path) -> dict:
         "weights_sha256": record.weights_sha256, "seed": record.seed, "images_seen": record.best.get("images_seen", record.images_seen),
         "validation_auc": record.best.get("val_auc"),
     }  # fmt: skip
+
+
+def of_fusion(path: Path) -> dict:
+    """What the file of a sum says. Its members are trained, it is not."""
+    members = {Path(member.detector).parent.name: member.weight for member in read_fusion(path).members}
+    return {"weights_sha256": sha256_of(path), "members": members, "images_seen": None, "validation_auc": None}
 
 
 def figures(found: Path, *, weights_sha256: str | None, **known: object) -> dict:

@@ -205,7 +205,9 @@ def pack(source: Path, target: Path, bits: str, val: Path | None, fields: tuple[
 @shared.protocol
 @_degradations
 @shared.val_limit
-@click.option("--max-false-alarms", type=float, metavar="SHARE", help="of reals called fake at the threshold, under each degradation (default: any)")
+@click.option(
+    "--max-false-alarms", type=float, metavar="SHARE", help="of reals called fake at the threshold, under each degradation (default: any)"
+)
 @_logits
 @click.option("--write", is_flag=True, help="freeze it in the record beside the weights file, where loading finds it")
 @shared.device

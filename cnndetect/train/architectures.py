@@ -25,6 +25,7 @@ IMAGENET: dict[str, str] = {
     "resnet18-frequency": "ResNet18_Weights.IMAGENET1K_V1",
     "spectrum": "ResNet34_Weights.IMAGENET1K_V1",
     "resnext101": "ResNeXt101_32X8D_Weights.IMAGENET1K_V1",
+    "resnext101-128": "ResNeXt101_32X8D_Weights.IMAGENET1K_V1",
 }
 
 # Weights that an installed package carries: no network is needed.

@@ -194,7 +194,7 @@ def neighbours() -> str:
     def cells(row: dict) -> list[str]:
         macros = [percent(Interval(**row[key])) for key in ("mini_ap", "public_ap")]
         shares = ["-" if row[key] is None else f"{100 * row[key]:.1f}" for key in ("validation_auc", "public_auc", "public_auc_jpeg_90")]
-        return [row["detector"], f"{row['images_seen']:,}", shares[0], *macros, *shares[1:]]
+        return [row["detector"], "-" if row["images_seen"] is None else f"{row['images_seen']:,}", shares[0], *macros, *shares[1:]]
 
     return markdown(head, [cells(row) for row in rows])
 

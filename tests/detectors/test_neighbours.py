@@ -16,13 +16,14 @@ import cnndetect
 from cnndetect.detectors.networks import NETWORKS, architecture_of, build, resnext, strips
 from cnndetect.detectors.networks.frequency import FrequencyResNet18, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork, neighbour_residual
-from cnndetect.detectors.networks.resnext import TunedResNeXt101, equalize, in_class_order, prepare_299
+from cnndetect.detectors.networks.resnext import SmallTunedResNeXt101, TunedResNeXt101, equalize, in_class_order, prepare_299
 from cnndetect.detectors.networks.spectrum import averaged_log_spectrum, log_spectrum
 from cnndetect.detectors.records import registered
 from cnndetect.errors import ProtocolError, WeightsError
 from cnndetect.fitting.release import pack_weights
+from cnndetect.train.architectures import build_network
 from cnndetect.transforms.augment import AugmentConfig, augment, draw, jitter
-from cnndetect.transforms.preprocess import normalize, prepare
+from cnndetect.transforms.preprocess import denormalize, normalize, prepare
 
 SMALL = [
     "npr",
@@ -218,6 +219,21 @@ def test_resnext_takes_any_size_and_its_logit_is_generated_minus_groundtruth(mon
     with torch.device("meta"):
         theirs = {key: value.shape for key, value in models.resnext101_32x8d(num_classes=2).state_dict().items()}
     assert {key: value.shape for key, value in network.state_dict().items()} == theirs
+
+
+def test_the_small_resnext_resizes_large_images_alone_and_takes_the_trunk_of_the_large_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    large = TunedResNeXt101()
+    save_file(large.state_dict(), tmp_path / "large.safetensors")
+    small, start = build_network("resnext101-128", str(tmp_path / "large.safetensors"), seed=0, fc_deviation=0.02)
+    assert isinstance(small, SmallTunedResNeXt101) and "fc from the file" in start
+    assert torch.equal(small.state_dict()["layer4.2.conv3.weight"], large.state_dict()["layer4.2.conv3.weight"])
+    for height, width, seen in ((40, 70, (40, 70)), (128, 128, (128, 128)), (40, 129, (128, 128)), (300, 200, (128, 128))):
+        images = normalize(torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8))
+        assert small.prepared(images).shape[2:] == seen
+    images = torch.randint(0, 256, (2, 3, 30, 30), dtype=torch.uint8)
+    expected = torch.stack([torch.from_numpy(equalize(one.permute(1, 2, 0).numpy())).permute(2, 0, 1) for one in images])
+    assert torch.equal(denormalize(small.prepared(normalize(images))), expected)
 
 
 def test_a_tuned_file_may_have_its_classes_in_any_order(tmp_path: Path) -> None:

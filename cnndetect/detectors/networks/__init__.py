@@ -19,7 +19,7 @@ from cnndetect.detectors.networks.efficientnet import EfficientNetLite0, Efficie
 from cnndetect.detectors.networks.frequency import FrequencyResNet18, FrequencyResNet50, TwoClassResNet18
 from cnndetect.detectors.networks.npr import NeighbourResidualNetwork
 from cnndetect.detectors.networks.resnet import NARROW, OneLogitResNet18, ShortResNet18, resnet50_one_logit
-from cnndetect.detectors.networks.resnext import TunedResNeXt101
+from cnndetect.detectors.networks.resnext import SmallTunedResNeXt101, TunedResNeXt101
 from cnndetect.detectors.networks.spectrum import ShortSpectrumResNet18, SpectrumResNet18, SpectrumResNet34
 from cnndetect.errors import lookup
 
@@ -87,6 +87,10 @@ NETWORKS: dict[str, Architecture] = {
     "resnext101": Architecture(
         TunedResNeXt101, "ResNeXt-101 32x8d, classes (generated, groundtruth), their difference",
         "CLAHE on L (limit 2, 8x8 tiles), L stretched from its 1st to its 99th percentile, resized to 299x299",
+    ),
+    "resnext101-128": Architecture(
+        SmallTunedResNeXt101, "ResNeXt-101 32x8d, classes (generated, groundtruth), their difference",
+        "CLAHE on L (limit 2, 8x8 tiles), L stretched from its 1st to its 99th percentile, resized to 128x128 where a side is longer",
     ),
     "efficientnet-lite0": Architecture(
         EfficientNetLite0, "EfficientNet-Lite0, first convolution at stride 1, one logit",

@@ -1,4 +1,4 @@
-"""ResNeXt-101 32x8d on contrast-equalised images of 299 px. The logit is the difference of its two classes."""
+"""ResNeXt-101 32x8d on contrast-equalised images of 299 px, and at most 128 px. The logit is the difference of its two classes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cnndetect.transforms.preprocess import denormalize, normalize
 
 CLASSES = ("generated", "groundtruth")
 SIZE_PX = 299
+SMALL_PX = 128
 
 # OpenCV's usual settings of contrast-limited adaptive histogram equalisation.
 CLIP_LIMIT = 2.0
@@ -49,12 +50,18 @@ def prepare_299(images: Tensor) -> Tensor:
 
     The aspect ratio is not kept. This is the one detector that resizes, because its recipe says so; resizing costs traces.
     """
+    return _prepared(images, SIZE_PX)
+
+
+def _prepared(images: Tensor, size_px: int | None) -> Tensor:
+    """Every image equalised, and resized to a square of ``size_px`` unless that is None."""
     cv2 = _opencv()
     pixels = denormalize(images.float()).permute(0, 2, 3, 1).cpu().numpy()  # uint8 [N, H, W, 3]
-    shrinks = min(pixels.shape[1:3]) > SIZE_PX
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    ready = np.stack([cv2.resize(equalize(one), (SIZE_PX, SIZE_PX), interpolation=how) for one in pixels])
-    return normalize(torch.from_numpy(ready.transpose(0, 3, 1, 2).copy()).to(images.device))
+    ready = [equalize(one) for one in pixels]
+    if size_px is not None:
+        how = cv2.INTER_AREA if min(pixels.shape[1:3]) > size_px else cv2.INTER_LINEAR
+        ready = [cv2.resize(one, (size_px, size_px), interpolation=how) for one in ready]
+    return normalize(torch.from_numpy(np.stack(ready).transpose(0, 3, 1, 2).copy()).to(images.device))
 
 
 class TunedResNeXt101(ResidualNetwork):
@@ -69,8 +76,29 @@ class TunedResNeXt101(ResidualNetwork):
         nn.init.normal_(self.fc.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor) -> Tensor:
-        generated, groundtruth = super().forward(prepare_299(images)).unbind(dim=1)
+        generated, groundtruth = super().forward(self.prepared(images)).unbind(dim=1)
         return generated - groundtruth
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """What the trunk sees of normalised images [N, 3, H, W]."""
+        return prepare_299(images)
+
+
+class SmallTunedResNeXt101(TunedResNeXt101):
+    """The same network for small images: those of at most 128 px a side keep their size, larger ones are resized to 128 px.
+
+    An image costs a fifth of the multiplications of 299 px. The buffer ``largest_px`` tells its files from those of 299 px.
+    """
+
+    fresh = ("largest_px",)
+    largest_px: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("largest_px", torch.tensor([SMALL_PX]))
+
+    def prepared(self, images: Tensor) -> Tensor:
+        return _prepared(images, SMALL_PX if max(images.shape[2:]) > SMALL_PX else None)
 
 
 def in_class_order(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
