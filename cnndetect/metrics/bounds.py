@@ -150,6 +150,15 @@ def unseen_share(count: float) -> float:
     return float(1 - (1 - LEVEL) ** (1 / count)) if count else 1.0
 
 
+def perfect_bound(figure: str, count: float, fakes: float) -> float:
+    """Lower bound of an AP or AUC of 1 on ``count`` photographs. fakes: their share of the images.
+
+    >>> perfect_bound("auc", 34, 0.5) == 1 - unseen_share(34)
+    True
+    """
+    return perfect_average_precision(count, fakes) if figure == "ap" else 1 - unseen_share(count)
+
+
 def perfect_average_precision(count: float, fakes: float) -> float:
     """Lower bound of AP where every fake outranks every real on ``count`` photographs. fakes: their share of the images.
 

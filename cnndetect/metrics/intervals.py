@@ -17,7 +17,7 @@ from cnndetect.metrics.bounds import (
     LEAST_PHOTOGRAPHS,
     difference_bounds,
     fraction_bounds,
-    perfect_average_precision,
+    perfect_bound,
     proportion_bounds,
     spread,
     unseen_share,
@@ -26,7 +26,7 @@ from cnndetect.metrics.calibration_gaps import calibration_bounds, photograph_ga
 from cnndetect.metrics.deletion import GROUPS, Deletions, SetScores, as_set, one_each, photograph_numbers, photographs
 from cnndetect.metrics.influence import average_precision_influence
 from cnndetect.metrics.operating import tpr_changes
-from cnndetect.metrics.point import Ranking, average_precision_of, figures, rank
+from cnndetect.metrics.point import Ranking, average_precision_of, figures, rank, roc_auc_of
 
 # Written into every result; another text means that the intervals are to be made again.
 METHOD = "jackknife over photographs, logit scale, Student's t, corrected for skewness; ECE less its bias"
@@ -120,22 +120,23 @@ def set_metrics(labels, logits, *, clusters=None, threshold: float | None = None
 
 @dataclass(frozen=True)
 class Jackknife:
-    """AP of several test sets, and what each loses without each group of photographs."""
+    """AP or AUC of several test sets, and what each loses without each group of photographs."""
 
     values: np.ndarray  # [S]
     changes: np.ndarray  # [K, S], NaN where a group does not reach into a set
     counts: np.ndarray  # [S] photographs of the smaller class
     fakes: np.ndarray  # [S] share of fakes. Rows of two detectors on the same images are of the same photographs
+    figure: str = "ap"
 
     @property
     def macro(self) -> Interval:
-        """Mean AP over the sets: what ``macro_average_precision`` gives."""
+        """Mean over the sets; of AP, what ``macro_average_precision`` gives."""
         value = float(self.values.mean())
         if not self.enough:
             return Interval(value, _NAN, _NAN)
         if value == 1:
             # Were the truth below the mean of the sets' bounds, one set at least would lie below its own.
-            bounds = [perfect_average_precision(*pair) for pair in zip(self.counts, self.fakes, strict=True)]
+            bounds = [perfect_bound(self.figure, *pair) for pair in zip(self.counts, self.fakes, strict=True)]
             return Interval(value, float(np.mean(bounds)), 1.0)
         return Interval(value, *fraction_bounds(value, self.mean_changes))
 
@@ -144,7 +145,7 @@ class Jackknife:
         chosen = list(columns)
         changes = self.changes[:, chosen]
         reaching = ~np.isnan(changes).all(axis=1)
-        return Jackknife(self.values[chosen], changes[reaching], self.counts[chosen], self.fakes[chosen])
+        return Jackknife(self.values[chosen], changes[reaching], self.counts[chosen], self.fakes[chosen], self.figure)
 
     def minus(self, other: Jackknife) -> Interval:
         """Paired difference of the two means: what ``paired_difference`` gives for one set.
@@ -182,28 +183,29 @@ class Jackknife:
         return bool(len(self.changes)) and bool((self.counts >= LEAST_PHOTOGRAPHS).all())
 
 
-def jackknife(sets: Sequence[SetScores], *, draws: int = DRAWS, seed: int = 0) -> Jackknife:
-    """The APs that the mean over sets is made of, so that detectors can be compared and ranked in pairs. draws=0: values alone.
+def jackknife(sets: Sequence[SetScores], *, figure: str = "ap", draws: int = DRAWS, seed: int = 0) -> Jackknife:
+    """The APs (or AUCs, ``figure="auc"``) that a mean over sets is made of: detectors can be compared in pairs. draws=0: values alone.
 
     >>> jackknife([SetScores(np.array([0, 1]), np.array([0.0, 1.0]), np.array(["a", "b"]))]).values
     array([1.])
     """
     rankings = _ranked(sets)
-    values = np.array([figures(ranking).ap for ranking in rankings])
+    values = np.array([getattr(figures(ranking), figure) for ranking in rankings])
     counts = np.array([min(photographs(np.asarray(s.clusters)[np.asarray(s.labels) == label]) for label in (0, 1)) for s in sets])
     fakes = np.array([float(np.mean(s.labels)) for s in sets])
     if not draws:
-        return Jackknife(values, np.empty((0, len(sets))), counts, fakes)
+        return Jackknife(values, np.empty((0, len(sets))), counts, fakes, figure)
     members, photos = photograph_numbers(sets)
-    if photos > GROUPS:
+    if photos > GROUPS and figure == "ap":
         columns = [_changes(members[place], photos, ranking, np.asarray(sets[place].labels)) for place, ranking in enumerate(rankings)]
         return Jackknife(values, np.column_stack(columns), counts, fakes)
+    reached = {"ap": average_precision_of, "auc": roc_auc_of}[figure]
     deletions = Deletions(sets, seed=seed)
     changes = np.full((deletions.count, len(sets)), np.nan)
     for column, ranking in enumerate(rankings):
         for group, weights in deletions.weights(column):
-            changes[group, column] = values[column] - average_precision_of(ranking, weights[ranking.order])
-    return Jackknife(values, changes, counts, fakes)
+            changes[group, column] = values[column] - reached(ranking, weights[ranking.order])
+    return Jackknife(values, changes, counts, fakes, figure)
 
 
 def _changes(members: np.ndarray, count: int, ranking: Ranking, owner: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -235,7 +237,7 @@ def pooled_average_precision(sets: Sequence[SetScores], *, draws: int = DRAWS, s
     if not draws or min(counts) < LEAST_PHOTOGRAPHS:
         return Interval(value, _NAN, _NAN)
     if value >= 1 - 1e-12:
-        return Interval(value, perfect_average_precision(min(counts), 0.5), 1.0)
+        return Interval(value, perfect_bound("ap", min(counts), 0.5), 1.0)
     (members,), photos = photograph_numbers([everything])
     if photos > GROUPS:
         alike = 1 / np.bincount(owner, minlength=2 * len(sets))[owner]
@@ -283,7 +285,7 @@ def _figure(
     if name == "ece":
         return Interval(value, *calibration_bounds(value, changes, *gaps))
     if value == 1:
-        return Interval(value, perfect_average_precision(count, float(labels.mean())) if name == "ap" else 1 - unseen_share(count), 1.0)
+        return Interval(value, perfect_bound(name, count, float(labels.mean())), 1.0)
     if value == 0:
         return Interval(value, 0.0, unseen_share(count))
     changes = changes[np.any([reached[label] for label in classes], axis=0)]

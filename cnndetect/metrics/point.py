@@ -107,6 +107,11 @@ def average_precision_of(ranking: Ranking, weights: np.ndarray) -> float:
     return float(_average_precision(true, seen, true[-1]))
 
 
+def roc_auc_of(ranking: Ranking, weights: np.ndarray) -> float:
+    """AUC alone, under weights [N] in sorted order: what ``figures`` gives."""
+    return figures(ranking, weights=weights).auc
+
+
 def average_precision(labels: ArrayLike, logits: ArrayLike) -> float:
     """Area under the precision-recall curve in steps, fake as positive; equal logits count as one step.
 

@@ -24,7 +24,7 @@ from cnndetect.bench.tables import markdown, percent
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
 from cnndetect.detectors.registry import load
-from cnndetect.metrics.intervals import Interval
+from cnndetect.metrics.intervals import Interval, jackknife
 from cnndetect.paths import reference_results_root, reported_file
 from cnndetect.report.inputs import Inputs, read_inputs
 
@@ -90,7 +90,7 @@ def _named(detector: str) -> str:
 
 
 def _mean_auc(runs: Mapping[str, Run]) -> str:
-    return f"{100 * np.mean([run.result.metrics.auc.value for run in runs.values()]):.1f}"
+    return percent(jackknife([run.scores.at_worst() for run in runs.values()], figure="auc").macro)
 
 
 def _row(standing: Standing) -> list[str]:

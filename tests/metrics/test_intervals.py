@@ -219,6 +219,21 @@ def test_set_metrics_and_the_jackknife_of_aps_agree() -> None:
     assert [field.name for field in fields(SetMetrics)] == [field.name for field in fields(Figures)]
 
 
+def test_a_mean_of_aucs_has_an_interval_like_a_mean_of_aps() -> None:
+    labels, logits = scores(2)
+    clusters = np.arange(len(labels)) // 3
+    one = SetScores(labels, logits, clusters)
+    found, alone = set_metrics(labels, logits, clusters=clusters).auc, jackknife([one], figure="auc").macro
+    assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high))
+    # The same photographs twice tell no more; other ones do.
+    twice = jackknife([one, one], figure="auc").macro
+    assert (twice.low, twice.high) == pytest.approx((alone.low, alone.high))
+    apart = jackknife([one, SetScores(labels, logits, clusters + 1000)], figure="auc").macro
+    assert apart.high - apart.low < 0.8 * (alone.high - alone.low)
+    perfect = jackknife([SetScores(labels, labels * 1.0, clusters)], figure="auc")
+    assert (perfect.macro.value, perfect.macro.low) == (1.0, 1 - unseen_share(perfect.counts[0]))
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(MetricError, match="Got 1 cluster for 2 images"):
         set_metrics([0, 1], [0.0, 1.0], clusters=["a"])
