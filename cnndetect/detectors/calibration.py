@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cnndetect.detectors.base import Detector
+from cnndetect.detectors.networks import strips
 from cnndetect.errors import ProtocolError
 from cnndetect.metrics.calibration import calibrate
 
@@ -46,3 +47,12 @@ class Calibrated(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return calibrate(self.network(images), threshold=self.threshold, temperature=self.temperature)
+
+    def heat(self, images: Tensor) -> Tensor:
+        """What every place adds to the mean that is the calibrated logit; the network must have such a map."""
+        return calibrate(self.network.heat(images), threshold=self.threshold, temperature=self.temperature)
+
+    @property
+    def whole_pixels(self) -> int:
+        """An engine takes an image of no more pixels whole."""
+        return getattr(self.network, "whole_pixels", strips.WHOLE_PIXELS)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnndetect.detectors.calibration import Calibrated
 from cnndetect.detectors.networks import strips
 from cnndetect.errors import WeightsError
 from cnndetect.files import read_record, write_json
@@ -87,7 +88,9 @@ class Fusion(nn.Module):
 
 
 def has_heat(network: Any) -> bool:
-    """Whether a network can say what every place adds to its logit; a sum can where all of its members can."""
+    """Whether a network can say what every place adds to its logit; a sum can where all of its members can, calibrated or not."""
+    if isinstance(network, Calibrated):
+        return has_heat(network.network)
     return all(map(has_heat, network.networks)) if isinstance(network, Fusion) else hasattr(network, "heat")
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cnndetect.analysis.explain import class_activation, explain, occlusion, overlay, save_overlay
 from cnndetect.detectors.base import Detector
+from cnndetect.detectors.calibration import calibrated
 from cnndetect.detectors.fusion import Fusion
 from cnndetect.detectors.networks import build
 from cnndetect.detectors.networks.resnet import OneLogitResNet50
@@ -58,8 +59,16 @@ def test_the_map_of_a_sum_has_the_logit_as_its_mean(size: tuple[int, int]) -> No
     found = explain(picture(*size), detector=detector)
     assert found.method == "cam" and found.heat.shape == tuple(-(-side // 16) for side in size)
     assert found.logit == pytest.approx(score(picture(*size), detector=detector, return_logit=True), rel=1e-4)
-    # A member without a map leaves occlusion.
-    assert class_activation(Detector("sum", Fusion([members[0], build("tiny").eval()], [1.0, 1.0], 0.0)), picture()) is None
+    # Calibrated, the map is that of the calibrated logit, and an engine takes no larger images whole than before.
+    moved = calibrated(replace(detector, threshold_logit=0.3, temperature=2.0))
+    again = explain(picture(*size), detector=moved)
+    assert again.method == "cam" and again.logit == pytest.approx((found.logit - 0.3) / 2, rel=1e-4)
+    assert np.allclose(again.heat, (found.heat - 0.3) / 2, rtol=1e-4, atol=1e-4)
+    assert moved.network.whole_pixels == members[0].whole_pixels == 1_200_000
+    # A member without a map leaves occlusion, calibrated or not.
+    without = Detector("sum", Fusion([members[0], build("tiny").eval()], [1.0, 1.0], 0.0), threshold_logit=0.0, temperature=1.0)
+    assert class_activation(calibrated(without), picture()) is None
+    assert class_activation(without, picture()) is None
 
 
 def test_the_mean_of_a_class_activation_map_is_the_logit() -> None:
