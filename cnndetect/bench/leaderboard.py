@@ -16,7 +16,7 @@ from cnndetect.bench.stability import HEAD as TURNED
 from cnndetect.bench.stability import NOTE as STABILITY
 from cnndetect.bench.stability import stability
 from cnndetect.bench.standings import standings
-from cnndetect.bench.store import Condition, Row, Runs, read_runs
+from cnndetect.bench.store import BUILT_ALIKE, Condition, Row, Runs, read_runs
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import DataError
@@ -76,9 +76,20 @@ def _check_ours(out: Path) -> None:
 
 def _audits(results: Path, condition: Condition, rows: Mapping[str, Row]) -> dict[str, StoredAudit]:
     """Stored audits of the images of a condition, by test set."""
-    prints = {name: run.result.provenance.fingerprint for row in rows.values() for name, run in row.items()}
-    found = {name: stored_audit(results, condition.suite, name, fingerprint) for name, fingerprint in prints.items()}
-    return {name: audit for name, audit in found.items() if audit is not None}
+    return {
+        name: audit
+        for name, fingerprints in _fingerprints(rows).items() for fingerprint in fingerprints
+        if (audit := stored_audit(results, condition.suite, name, fingerprint)) is not None
+    }  # fmt: skip
+
+
+def _fingerprints(rows: Mapping[str, Row]) -> dict[str, list[str]]:
+    """Of the images of each test set: one, but where a suite was built on several kinds of processors."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows.values():
+        for name, run in row.items():
+            found.setdefault(name, {})[run.result.provenance.fingerprint] = None
+    return {name: list(fingerprints) for name, fingerprints in found.items()}
 
 
 def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: Runs, audits: Mapping[str, StoredAudit]) -> str:
@@ -103,6 +114,7 @@ def _section(condition: Condition, rows: Mapping[str, Row], other: bool, runs: R
         lines.append([detector, macro, *beside, *cells, pooled, errors.get(detector, "-")])
     title = f"## {condition.title}" + (f": {OTHER.lower()}" if other else "")
     known = [f"- {line}" for line in suite_notes(condition.suite, names)]
+    known += [f"- {BUILT_ALIKE.capitalize()}"] if max(map(len, _fingerprints(rows).values())) > 1 else []
     heads = [f"{name} {MARK}" if name in marked else name for name in names]
     degraded = degraded_table(condition, runs, ranked.complete) if condition.degradation == "none" else ""
     table = markdown(["detector", "macro mean AP", *columns, *heads, "pooled AP", "mean ECE"], lines)

@@ -6,11 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from drawn_results import draw_results
 from drawn_suite import brightness, draw_suite, named, run
 from PIL import Image
 
+from cnndetect.bench import store
 from cnndetect.bench.__main__ import main
 from cnndetect.bench.leaderboard import leaderboard
 from cnndetect.errors import DataError
@@ -104,6 +106,27 @@ def test_results_from_other_images_are_not_compared(suite, tmp_path) -> None:
     run(suite, tmp_path / "r")
     Image.new("RGB", (9, 9)).save(suite / "crn" / "0_real" / "0.png")
     run(suite, tmp_path / "r", named(name="late"))
+    with pytest.raises(DataError, match="not made from the same images"):
+        leaderboard(tmp_path / "r")
+
+
+def test_images_that_every_user_builds_may_differ_by_rounding_and_not_by_name(tmp_path, monkeypatch, capsys) -> None:
+    suite = draw_suite(tmp_path / "public")
+    for file in list(suite.rglob("*.png")):
+        file.rename(file.with_stem(f"{file.stem}__0"))  # of a photograph that is known by name
+    run(suite, tmp_path / "r")
+    fake = next((suite / "crn" / "1_fake").iterdir())
+    pixels = np.asarray(Image.open(fake).convert("RGB")).copy()
+    pixels[0, 0, 0] ^= 1
+    Image.fromarray(pixels).save(fake)
+    run(suite, tmp_path / "r", named(name="elsewhere"))
+    with pytest.raises(DataError, match="not made from the same images"):  # a suite of this name, and not the one that is built
+        leaderboard(tmp_path / "r")
+    monkeypatch.setattr(store, "PUBLIC_VERSION", 0)
+    assert "Rows are of images that were built on different processors" in leaderboard(tmp_path / "r")
+    assert "built on different processors" in capsys.readouterr().err
+    fake.rename(fake.with_stem("other__0"))
+    run(suite, tmp_path / "r", named(name="renamed"))
     with pytest.raises(DataError, match="not made from the same images"):
         leaderboard(tmp_path / "r")
 
