@@ -26,10 +26,9 @@ def fit_weights(labels: Any, logits: Any) -> tuple[np.ndarray, float]:
     """
     from sklearn.linear_model import LogisticRegression
 
-    y, columns = np.asarray(labels), np.asarray(logits, dtype=np.float64)
-    scale = columns.std(axis=0)
-    if columns.ndim != 2 or len(np.unique(y)) != 2 or not np.isfinite(columns).all() or not scale.all():
-        raise DataError(f"Got logits {columns.shape} with deviations {scale}. Expected finite ones of both classes that are not constant.")
+    y, (columns, scale) = np.asarray(labels), _scaled(logits)
+    if len(np.unique(y)) != 2:
+        raise DataError(f"Got labels {np.unique(y).tolist()}. Expected images of both classes, 0 and 1.")
     fitted = LogisticRegression(C=1.0, class_weight="balanced", tol=1e-8, max_iter=10_000).fit(columns / scale, y)
     return fitted.coef_[0] / scale, float(fitted.intercept_[0])
 
@@ -40,11 +39,17 @@ def equal_weights(logits: Any) -> tuple[np.ndarray, float]:
     >>> equal_weights([[-1.0, -4.0], [1.0, 4.0]])
     (array([0.5  , 0.125]), 0.0)
     """
+    columns, scale = _scaled(logits)
+    return 1 / (columns.shape[1] * scale), 0.0
+
+
+def _scaled(logits: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [N, M] and the deviation of every column. Raises DataError."""
     columns = np.asarray(logits, dtype=np.float64)
     scale = columns.std(axis=0)
-    if not np.isfinite(columns).all() or not scale.all():
-        raise DataError(f"Got logits {columns.shape} with deviations {scale}. Expected finite ones that are not constant.")
-    return 1 / (columns.shape[1] * scale), 0.0
+    if columns.ndim != 2 or not np.isfinite(columns).all() or not scale.all():
+        raise DataError(f"Got logits {columns.shape} with deviations {scale}. Expected finite ones [N, M] that are not constant.")
+    return columns, scale
 
 
 def fit_fusion(detectors: Sequence[tuple[str, str]], stored: Sequence[ValidationLogits], *, equal: bool = False) -> FusionRecord:
