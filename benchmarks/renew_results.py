@@ -3,6 +3,7 @@
     python benchmarks/renew_results.py                                # all of it
     python benchmarks/renew_results.py --detector NAME --no-stability
     python benchmarks/renew_results.py --intervals                    # no image is scored: figures and intervals of stored scores
+    python benchmarks/renew_results.py --thresholds                   # likewise: figures at the present threshold and temperature
 
 Every suite that is here (mini; public, once it is built) and the changed images of mini (``--equalise jpeg-96`` and ``size-256``, and the
 twelve deliveries of ``bench stability``) are scored in --work and packed into benchmarks/results/NAME.tar.xz. What is finished is not
@@ -27,11 +28,13 @@ import msgspec
 
 from cnndetect.bench.archives import SUFFIX, pack, unpacked
 from cnndetect.bench.results import Result, method_of, read_result, result_of
-from cnndetect.bench.store import archives, result_files
+from cnndetect.bench.selection import selection_of
+from cnndetect.bench.store import archives, keep, result_files
 from cnndetect.bench.suites import MINI, find_suites, list_suites
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
+from cnndetect.detectors.registry import load
 from cnndetect.metrics.intervals import SetMetrics
 from cnndetect.paths import AUDITS, RESULTS, SPEEDS
 from cnndetect.scoring.scores import read_scores
@@ -56,9 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="leave the deliveries out; those that are stored are kept where the weights are the same",
     )
     parser.add_argument("--intervals", action="store_true", help="make figures of stored scores again; nothing is scored")
+    parser.add_argument("--thresholds", action="store_true", help="make figures at the present thresholds again; nothing is scored")
     given = parser.parse_args(arguments)
     if given.intervals:
         return renewed_intervals(given.results)
+    if given.thresholds:
+        return renewed_thresholds(given.results)
     failed = []
     for name in given.detector or [*registered(), *BASELINE]:
         started = time.monotonic()
@@ -115,6 +121,30 @@ def renewed_intervals(results: Path) -> int:
     print(f"renewed {count} of {len(stored)} results")
     print("\n".join(f"{path}: the figures would move" for path in moved), file=sys.stderr)
     return int(bool(moved))
+
+
+def renewed_thresholds(results: Path) -> int:
+    """Figures of bundled detectors again where threshold or temperature was fitted anew: logits do not depend on either."""
+    count = 0
+    for name, record in registered().items():
+        archive = results / f"{name}{SUFFIX}"
+        if not archive.is_file():
+            continue
+        detector, folder = load(name), unpacked(archive)
+        chosen, fresh = selection_of(detector), 0
+        for path in sorted(folder.rglob("*.json")):
+            stored, scores = read_result(path), read_scores(path.with_suffix(".npz"))
+            at_hand = scores.provenance.identity == detector.identity
+            if at_hand and (scores.provenance.threshold_logit, stored.selection) != (record.threshold_logit, chosen):
+                moved = msgspec.structs.replace(scores.provenance, threshold_logit=record.threshold_logit)
+                made = replace(scores, provenance=moved)
+                keep(path, made, draws=stored.draws, seed=stored.seed, selection=chosen, temperature=record.temperature)
+                fresh += 1
+        if fresh:
+            pack(folder, archive)
+        count += fresh
+    print(f"renewed {count} results")
+    return 0
 
 
 def _fresh_intervals(path: Path, moved: list[Path]) -> bool:
