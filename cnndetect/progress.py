@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from tqdm import tqdm
@@ -26,6 +27,12 @@ def bar(items: Iterable | None = None, *, desc: str, unit: str = "image", shown:
 def say(line: str, *, file: Any = None) -> None:
     """Print a line above the bars that are open. file: default stderr."""
     tqdm.write(line, file=sys.stderr if file is None else file)
+
+
+@lru_cache
+def say_once(line: str) -> None:
+    """``say`` on stderr, and nothing where the same line was said before."""
+    say(line)
 
 
 def _in_notebook() -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnndetect.bench.audits import MARK, SHORTCUTS, Shortcut, StoredAudit, stored_audit
+from cnndetect.bench.built import BUILT_ALIKE
 from cnndetect.bench.equalised import NOTE, degraded_table, is_degraded, leaderboard_columns
 from cnndetect.bench.reported import read_reported, reported_section
 from cnndetect.bench.seeds import HEAD as SEEDS
@@ -16,7 +17,7 @@ from cnndetect.bench.stability import HEAD as TURNED
 from cnndetect.bench.stability import NOTE as STABILITY
 from cnndetect.bench.stability import stability
 from cnndetect.bench.standings import standings
-from cnndetect.bench.store import BUILT_ALIKE, Condition, Row, Runs, read_runs
+from cnndetect.bench.store import Condition, Row, Runs, read_runs
 from cnndetect.bench.tables import markdown, percent
 from cnndetect.data.official.catalog import suite_notes
 from cnndetect.errors import DataError

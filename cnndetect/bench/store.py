@@ -9,27 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from cnndetect.bench.archives import SUFFIX, unpacked
+from cnndetect.bench.built import BUILT, BUILT_ALIKE, lasting_clusters
 from cnndetect.bench.results import Result, calibrated_ece, method_of, read_result, result_of
 from cnndetect.bench.selection import Choice
-from cnndetect.bench.suites import MINI, PUBLIC, PUBLIC_VERSION, family_rank
+from cnndetect.bench.suites import MINI, family_rank
 from cnndetect.errors import DataError
 from cnndetect.paths import ALARMS, AUDITS, OLD_RUNS, RESULTS, RUNS, SPEEDS, TRIALS
-from cnndetect.progress import say
+from cnndetect.progress import say, say_once
 from cnndetect.scoring.provenance import Provenance
 from cnndetect.scoring.scores import Scores, read_scores
 from cnndetect.transforms.degrade import split_equalisers
 
 # First parts of paths below a results folder that hold something else than results.
 OTHER_WRITERS = frozenset({ALARMS, AUDITS, RUNS, OLD_RUNS, SPEEDS, TRIALS})
-
-BUILT_ALIKE = "rows are of images that were built on different processors: pixels of fakes may differ by one level."
 
 
 class Kind(Protocol):
@@ -89,6 +88,8 @@ class Run:
         scores = read_scores(path)
         if scores.provenance != self.result.provenance:
             raise DataError(f"{path} and its .json were made by different runs. Run the bench again with --rerun.")
+        if self.result.suite == BUILT:
+            scores = replace(scores, clusters=lasting_clusters(self.result.test_set, scores.paths, scores.clusters))
         return scores
 
 
@@ -195,7 +196,7 @@ def check_same_images(run: Run, other: Run) -> None:
     if run.result.provenance.fingerprint != other.result.provenance.fingerprint:
         if not built_alike(run, other):
             raise DataError(f"{run.path} and {other.path} were not made from the same images. Run the older one again.")
-        _say_once(f"{run.result.suite}: {BUILT_ALIKE}")
+        say_once(f"{run.result.suite}: {BUILT_ALIKE}")
 
 
 def built_alike(run: Run, other: Run) -> bool:
@@ -203,15 +204,10 @@ def built_alike(run: Run, other: Run) -> bool:
 
     Its fakes are made where they are used, and a generator's sums depend in their last bits on the processor.
     """
-    if {run.result.suite, other.result.suite} != {f"{PUBLIC}@{PUBLIC_VERSION}"}:
+    if {run.result.suite, other.result.suite} != {BUILT}:
         return False
     columns = [(one.paths.tolist(), one.labels.tolist(), one.clusters.tolist()) for one in (run.scores, other.scores)]
     return columns[0] == columns[1]
-
-
-@lru_cache
-def _say_once(text: str) -> None:
-    say(text)
 
 
 def keep(

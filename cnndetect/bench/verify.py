@@ -5,7 +5,7 @@ Whether the scores are those of the detector cannot be seen from files: ``rescor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from cnndetect.bench.archives import shown
+from cnndetect.bench.built import lasting_clusters
 from cnndetect.bench.results import Result, method_of, read_result, result_of
 from cnndetect.bench.run import limited
 from cnndetect.bench.store import result_files, result_path
@@ -141,6 +142,12 @@ def _of_detector(result: Result) -> list[str]:
     return found
 
 
+def _named(test_set: TestSet, rows: Sequence[tuple[str, int, str]]) -> tuple[list[str], list[int], list[str]]:
+    """Names, labels and clusters that do not depend on the contents of files."""
+    paths, labels, clusters = map(list, zip(*rows, strict=True))
+    return paths, labels, lasting_clusters(test_set.name, np.array(paths), np.array(clusters)).tolist()
+
+
 class _Images:
     """The images of suites that are installed here, read once each."""
 
@@ -167,14 +174,14 @@ class _Images:
             self.sets[key] = fingerprint(samples, known_contents=known), rows
         digest, rows = self.sets[key]
         found = []
-        named_alike = sorted(zip(scores.paths.tolist(), scores.labels.tolist(), scores.clusters.tolist(), strict=True)) == rows
+        stored = sorted(zip(scores.paths.tolist(), scores.labels.tolist(), scores.clusters.tolist(), strict=True))
         elsewhere = result.provenance.fingerprint != digest
-        if elsewhere and suite.name == PUBLIC and named_alike:
+        if elsewhere and suite.name == PUBLIC and _named(test_set, stored) == _named(test_set, rows):
             self.notes[f"{suite.title} was built on another processor than here; scores were not repeated"] = None
             return []
         if elsewhere:
             found.append(f"was not made from the images of {suite.title}")
-        if not named_alike:
+        if stored != rows:
             found.append(f"has other names, labels or photographs than {suite.title}")
         return found if found or not self.rescore else self._scored_again(result, scores, test_set)
 

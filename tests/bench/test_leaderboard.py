@@ -112,8 +112,8 @@ def test_results_from_other_images_are_not_compared(suite, tmp_path) -> None:
 
 def test_images_that_every_user_builds_may_differ_by_rounding_and_not_by_name(tmp_path, monkeypatch, capsys) -> None:
     suite = draw_suite(tmp_path / "public")
-    for file in list(suite.rglob("*.png")):
-        file.rename(file.with_stem(f"{file.stem}__0"))  # of a photograph that is known by name
+    for file in list(suite.rglob("0_real/*.png")):
+        file.rename(file.with_stem(f"{file.stem}__0"))  # of a photograph that is known by name; fakes are known by their contents
     run(suite, tmp_path / "r")
     fake = next((suite / "crn" / "1_fake").iterdir())
     pixels = np.asarray(Image.open(fake).convert("RGB")).copy()
@@ -122,10 +122,10 @@ def test_images_that_every_user_builds_may_differ_by_rounding_and_not_by_name(tm
     run(suite, tmp_path / "r", named(name="elsewhere"))
     with pytest.raises(DataError, match="not made from the same images"):  # a suite of this name, and not the one that is built
         leaderboard(tmp_path / "r")
-    monkeypatch.setattr(store, "PUBLIC_VERSION", 0)
+    monkeypatch.setattr(store, "BUILT", "public@0")
     assert "Rows are of images that were built on different processors" in leaderboard(tmp_path / "r")
     assert "built on different processors" in capsys.readouterr().err
-    fake.rename(fake.with_stem("other__0"))
+    fake.rename(fake.with_stem("other"))
     run(suite, tmp_path / "r", named(name="renamed"))
     with pytest.raises(DataError, match="not made from the same images"):
         leaderboard(tmp_path / "r")
