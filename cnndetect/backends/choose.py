@@ -19,7 +19,7 @@ from cnndetect.backends.ranges import Ranges, stored_ranges
 from cnndetect.detectors.base import KEPT, Detector, Engine
 from cnndetect.detectors.calibration import Calibrated
 from cnndetect.detectors.fusion import Fusion
-from cnndetect.detectors.networks.strips import WHOLE_PIXELS
+from cnndetect.detectors.networks.strips import whole_pixels_of
 from cnndetect.errors import ProtocolError, lookup
 from cnndetect.files import versions
 from cnndetect.kept import kept_record
@@ -142,7 +142,7 @@ def _whole_or_chunks(network: nn.Module, run: Run) -> Run:
 
     def call(images: Tensor) -> Tensor:
         pixels = images.shape[2] * images.shape[3]
-        if pixels > getattr(network, "whole_pixels", WHOLE_PIXELS):
+        if pixels > whole_pixels_of(network):
             return network(images)
         count = max(CHUNK_PIXELS // pixels, 1)
         return torch.cat([run(chunk).reshape(len(chunk)) for chunk in images.split(count)])

@@ -55,4 +55,4 @@ class Calibrated(nn.Module):
     @property
     def whole_pixels(self) -> int:
         """An engine takes an image of no more pixels whole."""
-        return getattr(self.network, "whole_pixels", strips.WHOLE_PIXELS)
+        return strips.whole_pixels_of(self.network)

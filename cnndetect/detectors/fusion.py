@@ -78,7 +78,7 @@ class Fusion(nn.Module):
     @property
     def whole_pixels(self) -> int:
         """An engine takes an image of no more pixels whole."""
-        return min(getattr(network, "whole_pixels", strips.WHOLE_PIXELS) for network in self.networks)
+        return min(map(strips.whole_pixels_of, self.networks))
 
     def fused(self, logits: Sequence[Tensor]) -> Tensor:
         """Logits [N] of every member -> [N]."""

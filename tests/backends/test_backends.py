@@ -190,7 +190,7 @@ def test_a_batch_goes_through_in_pieces_and_a_large_image_in_strips(monkeypatch:
     seen.clear()
     side = int((CHUNK_PIXELS // 2) ** 0.5)
     assert fast.logits(torch.zeros(5, 3, side, side)).shape == (5,) and [shape[0] for shape in seen] == [2, 2, 1]
-    monkeypatch.setattr("cnndetect.backends.choose.WHOLE_PIXELS", 1000)
+    monkeypatch.setattr("cnndetect.detectors.networks.strips.WHOLE_PIXELS", 1000)
     seen.clear()
     assert fast.logits(torch.zeros(1, 3, 40, 40)).shape == (1,) and not seen
 

@@ -19,6 +19,11 @@ WHOLE_PIXELS = 4_000_000
 STRIP_PIXELS = 2_000_000
 
 
+def whole_pixels_of(network: object) -> int:
+    """An engine takes an image of no more pixels whole: what the network says, else WHOLE_PIXELS."""
+    return getattr(network, "whole_pixels", WHOLE_PIXELS)
+
+
 def in_strips(stage: Callable[[Tensor], Tensor], x: Tensor, *, stride: int, halo: int, strip: int, side: int | None = None) -> Tensor:
     """``stage(x)``, computed on strips along the longer side, or along the dimension ``side`` of x.
 
