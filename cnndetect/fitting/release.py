@@ -26,7 +26,7 @@ from cnndetect.files import sha256_of, write_whole
 from cnndetect.fitting.fusion import fit_fusion
 from cnndetect.fitting.validation import ValidationLogits, validation_logits
 from cnndetect.metrics import average_precision
-from cnndetect.metrics.calibration import Calibration, fit_calibration, fit_verdict
+from cnndetect.metrics.calibration import Calibration, by_condition, fit_calibration, fit_verdict
 
 # Share of validation fakes that a verdict may call real, under any condition it was fitted on.
 MAX_MISSES = 0.1
@@ -128,9 +128,8 @@ def calibrate_weights(
         network = {} if record.network == "fusion" else {"network": architecture_of(load_state(given)) or record.network}
         frozen = {"threshold_logit": fitted.threshold_logit, "temperature": fitted.temperature, "fitted_on": fitted_on}
         if max_false_alarms is not None:
-            # The logits of one degradation follow those of the other.
-            parts = [np.split(column, len(degradations)) for column in (found.labels, found.logits)]
-            low, high = fit_verdict(list(zip(*parts, strict=True)), max_false_alarms=max_false_alarms, max_misses=MAX_MISSES)
+            parts = by_condition(found.labels, found.logits, len(degradations))
+            low, high = fit_verdict(parts, max_false_alarms=max_false_alarms, max_misses=MAX_MISSES)
             frozen["verdict"] = {"real_below_logit": low, "fake_above_logit": high}
             frozen["fitted_on"] = {**fitted_on, "max_misses": MAX_MISSES}
         record.changed(protocol=protocol, **network, **frozen).save(Path(given).parent)

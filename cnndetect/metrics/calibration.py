@@ -57,8 +57,7 @@ def fit_calibration(labels: Any, logits: Any, *, max_false_alarms: float | None 
     y, x = np.asarray(labels), np.asarray(logits, dtype=np.float64)
     threshold = fit_threshold(y, x)
     if max_false_alarms is not None:
-        parts = zip(np.split(y, conditions), np.split(x, conditions), strict=True)
-        threshold = max(threshold, *(_threshold_at(some[of == 0], max_false_alarms) for of, some in parts))
+        threshold = max(threshold, _threshold_under_all(by_condition(y, x, conditions), max_false_alarms))
     temperature = fit_temperature(y, x - threshold)
     after = calibrate(x, threshold=threshold, temperature=temperature)
     real, fake = accuracy_at(y, x, threshold)
@@ -110,10 +109,23 @@ def fit_verdict(conditions: Sequence[tuple[Any, Any]], *, max_false_alarms: floa
     for y, x in pairs:
         if not (y == 0).any() or not (y == 1).any() or not np.isfinite(x).all():
             raise MetricError("Got a condition without reals, without fakes or with a logit that is not finite.")
-    fake_above = max(_threshold_at(x[y == 0], max_false_alarms) for y, x in pairs)
+    fake_above = _threshold_under_all(pairs, max_false_alarms)
     # Real means strictly below: the same bound for the fakes, mirrored.
     real_below = min(-_threshold_at(-x[y == 1], max_misses) for y, x in pairs)
     return min(real_below, fake_above), fake_above
+
+
+def by_condition(labels: Any, logits: Any, conditions: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(labels, logits) of every condition, where those of one follow those of the other and all have as many images.
+
+    >>> [logits.tolist() for _, logits in by_condition([0, 1, 0, 1], [1.0, 2.0, 3.0, 4.0], 2)]
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    return list(zip(*(np.split(np.asarray(column), conditions) for column in (labels, logits)), strict=True))
+
+
+def _threshold_under_all(conditions: Sequence[tuple[np.ndarray, np.ndarray]], share: float) -> float:
+    return max(_threshold_at(x[y == 0], share) for y, x in conditions)
 
 
 def _threshold_at(reals: np.ndarray, share: float) -> float:
