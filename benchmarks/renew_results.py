@@ -3,7 +3,7 @@
     python benchmarks/renew_results.py                                # all of it
     python benchmarks/renew_results.py --detector NAME --no-stability
     python benchmarks/renew_results.py --intervals                    # no image is scored: figures and intervals of stored scores
-    python benchmarks/renew_results.py --thresholds                   # likewise: figures at the present threshold and temperature
+    python benchmarks/renew_results.py --thresholds                   # likewise: figures at the present thresholds
 
 Every suite that is here (mini; public, once it is built) and the changed images of mini (``--equalise jpeg-96`` and ``size-256``, and the
 twelve deliveries of ``bench stability``) are scored in --work and packed into benchmarks/results/NAME.tar.xz. What is finished is not
@@ -21,7 +21,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -31,6 +33,7 @@ from cnndetect.bench.results import Result, method_of, read_result, result_of
 from cnndetect.bench.selection import selection_of
 from cnndetect.bench.store import archives, keep, result_files
 from cnndetect.bench.suites import MINI, find_suites, list_suites
+from cnndetect.detectors.base import Detector
 from cnndetect.detectors.official import OFFICIAL
 from cnndetect.detectors.published.catalogue import PUBLISHED
 from cnndetect.detectors.records import registered
@@ -113,38 +116,38 @@ def renewed_intervals(results: Path) -> int:
     stored = result_files(results)
     count = sum(_fresh_intervals(path, moved) for path in stored if path.is_relative_to(results))
     for archive in archives(results):
-        folder = unpacked(archive)
-        fresh = sum(_fresh_intervals(path, moved) for path in sorted(folder.rglob("*.json")))
-        if fresh:
-            pack(folder, archive)
-        count += fresh
+        count += _repacked(archive, partial(_fresh_intervals, moved=moved))
     print(f"renewed {count} of {len(stored)} results")
     print("\n".join(f"{path}: the figures would move" for path in moved), file=sys.stderr)
     return int(bool(moved))
 
 
 def renewed_thresholds(results: Path) -> int:
-    """Figures of bundled detectors again where threshold or temperature was fitted anew: logits do not depend on either."""
-    count = 0
-    for name, record in registered().items():
-        archive = results / f"{name}{SUFFIX}"
-        if not archive.is_file():
-            continue
-        detector, folder = load(name), unpacked(archive)
-        chosen, fresh = selection_of(detector), 0
-        for path in sorted(folder.rglob("*.json")):
-            stored, scores = read_result(path), read_scores(path.with_suffix(".npz"))
-            at_hand = scores.provenance.identity == detector.identity
-            if at_hand and (scores.provenance.threshold_logit, stored.selection) != (record.threshold_logit, chosen):
-                moved = msgspec.structs.replace(scores.provenance, threshold_logit=record.threshold_logit)
-                made = replace(scores, provenance=moved)
-                keep(path, made, draws=stored.draws, seed=stored.seed, selection=chosen, temperature=record.temperature)
-                fresh += 1
-        if fresh:
-            pack(folder, archive)
-        count += fresh
+    """Figures of bundled detectors again where the threshold was fitted anew: logits do not depend on it."""
+    named = {name: results / f"{name}{SUFFIX}" for name in registered()}
+    count = sum(_repacked(archive, partial(_fresh_threshold, detector=load(name))) for name, archive in named.items() if archive.is_file())
     print(f"renewed {count} results")
     return 0
+
+
+def _repacked(archive: Path, renewed: Callable[[Path], bool]) -> int:
+    """Results of an archive that were renewed; it is packed again where there are any."""
+    folder = unpacked(archive)
+    fresh = sum(renewed(path) for path in sorted(folder.rglob("*.json")))
+    if fresh:
+        pack(folder, archive)
+    return fresh
+
+
+def _fresh_threshold(path: Path, detector: Detector) -> bool:
+    stored, scores = read_result(path), read_scores(path.with_suffix(".npz"))
+    chosen, said = selection_of(detector), scores.provenance
+    known = (said.threshold_logit, stored.selection) == (detector.threshold_logit, chosen)
+    if said.identity != detector.identity or known:
+        return False
+    moved = replace(scores, provenance=msgspec.structs.replace(said, threshold_logit=detector.threshold_logit))
+    keep(path, moved, draws=stored.draws, seed=stored.seed, selection=chosen, temperature=detector.temperature)
+    return True
 
 
 def _fresh_intervals(path: Path, moved: list[Path]) -> bool:

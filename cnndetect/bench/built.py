@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from cnndetect.bench.suites import PUBLIC, PUBLIC_VERSION
 
 BUILT = f"{PUBLIC}@{PUBLIC_VERSION}"
@@ -13,11 +11,10 @@ _DIGEST = re.compile("[0-9a-f]{16}")
 BUILT_ALIKE = "rows are of images that were built on different processors: pixels of fakes may differ by one level."
 
 
-def lasting_clusters(test_set: str, paths: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Clusters [N] of a built suite, with an image's own name in place of the digest of its contents (``data.folders.clusters``).
+def lasting_cluster(test_set: str, path: str, cluster: str) -> str:
+    """The cluster of an image of a built suite, with its own name in place of the digest of its contents (``data.folders.clusters``).
 
-    >>> lasting_clusters("dcgan", np.array(["1_fake/7.png"]), np.array(["0123456789abcdef"])).tolist()
-    ['dcgan/1_fake/7.png']
+    >>> lasting_cluster("dcgan", "1_fake/7.png", "0123456789abcdef"), lasting_cluster("carn", "1_fake/fish__0.png", "fish")
+    ('dcgan/1_fake/7.png', 'fish')
     """
-    pairs = zip(np.asarray(paths).tolist(), np.asarray(clusters).tolist(), strict=True)
-    return np.array([f"{test_set}/{path}" if _DIGEST.fullmatch(cluster) else cluster for path, cluster in pairs])
+    return f"{test_set}/{path}" if _DIGEST.fullmatch(cluster) else cluster

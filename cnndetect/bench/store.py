@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import numpy as np
 
 from cnndetect.bench.archives import SUFFIX, unpacked
-from cnndetect.bench.built import BUILT, BUILT_ALIKE, lasting_clusters
+from cnndetect.bench.built import BUILT, BUILT_ALIKE, lasting_cluster
 from cnndetect.bench.results import Result, calibrated_ece, method_of, read_result, result_of
 from cnndetect.bench.selection import Choice
 from cnndetect.bench.suites import MINI, family_rank
@@ -89,7 +90,8 @@ class Run:
         if scores.provenance != self.result.provenance:
             raise DataError(f"{path} and its .json were made by different runs. Run the bench again with --rerun.")
         if self.result.suite == BUILT:
-            scores = replace(scores, clusters=lasting_clusters(self.result.test_set, scores.paths, scores.clusters))
+            pairs = zip(scores.paths.tolist(), scores.clusters.tolist(), strict=True)
+            scores = replace(scores, clusters=np.array([lasting_cluster(self.result.test_set, *pair) for pair in pairs]))
         return scores
 
 

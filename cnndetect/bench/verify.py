@@ -13,11 +13,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from cnndetect.bench.archives import shown
-from cnndetect.bench.built import lasting_clusters
+from cnndetect.bench.built import BUILT, lasting_cluster
 from cnndetect.bench.results import Result, method_of, read_result, result_of
 from cnndetect.bench.run import limited
 from cnndetect.bench.store import result_files, result_path
-from cnndetect.bench.suites import PUBLIC, Suite, TestSet, find_suites
+from cnndetect.bench.suites import Suite, TestSet, find_suites
 from cnndetect.counting import counted
 from cnndetect.data.folders import contents, fingerprint, scan
 from cnndetect.data.official.pairing import official_clusters
@@ -142,10 +142,9 @@ def _of_detector(result: Result) -> list[str]:
     return found
 
 
-def _named(test_set: TestSet, rows: Sequence[tuple[str, int, str]]) -> tuple[list[str], list[int], list[str]]:
+def _named(test_set: TestSet, rows: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
     """Names, labels and clusters that do not depend on the contents of files."""
-    paths, labels, clusters = map(list, zip(*rows, strict=True))
-    return paths, labels, lasting_clusters(test_set.name, np.array(paths), np.array(clusters)).tolist()
+    return [(path, label, lasting_cluster(test_set.name, path, cluster)) for path, label, cluster in rows]
 
 
 class _Images:
@@ -176,7 +175,7 @@ class _Images:
         found = []
         stored = sorted(zip(scores.paths.tolist(), scores.labels.tolist(), scores.clusters.tolist(), strict=True))
         elsewhere = result.provenance.fingerprint != digest
-        if elsewhere and suite.name == PUBLIC and _named(test_set, stored) == _named(test_set, rows):
+        if elsewhere and suite.title == BUILT and _named(test_set, stored) == _named(test_set, rows):
             self.notes[f"{suite.title} was built on another processor than here; scores were not repeated"] = None
             return []
         if elsewhere:

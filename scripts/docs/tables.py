@@ -89,7 +89,7 @@ def public_aucs() -> dict[str, tuple[Interval, Interval | None]]:
 
 
 def asked() -> str:
-    """What was asked of the best detector of each kind on the suite public, and what it and the default reach."""
+    """What was asked of the best detector of each kind on the suite public, and what it and the best of the bundled ones reach."""
     rows = []
     for kind, least in ASKED.items():
         for place, (condition, asked_for) in enumerate(zip(("as it is", "after JPEG 90"), least, strict=True)):

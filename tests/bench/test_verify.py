@@ -78,7 +78,7 @@ def test_other_images_than_those_of_the_suite(row, monkeypatch) -> None:
     changed(path, provenance=provenance)
     assert any("not made from the images of suite@0" in problem for problem in verify([row]).problems)
     # Of a suite that every user builds, the names are what must agree.
-    monkeypatch.setattr(module, "PUBLIC", "suite")
+    monkeypatch.setattr(module, "BUILT", "suite@0")
     found = verify([row], rescore=1)
     assert found.problems == () and any("built on another processor" in note for note in found.notes)
     scores = read_scores(path.with_suffix(".npz"))
